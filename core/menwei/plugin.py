@@ -1,0 +1,330 @@
+"""What a plugin author writes: typed classes, each with a `name`, a `Config` and a docstring.
+
+Hooks (`hookspecs.py`) only hand these classes over. The core makes the instances with a `Context` that holds what the
+plugin's manifest declared and the site allowed, nothing more. In-process Python cannot be jailed: a plugin is *not
+handed* templates, keys or other plugins' tables, and that is what the permissions mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from menwei.model import (
+    Credential,
+    CredentialIdentifier,
+    DeviceInfo,
+    DoorMode,
+    DoorState,
+    Feedback,
+    IdentifierType,
+    Reason,
+)
+
+if TYPE_CHECKING:
+    import structlog.typing
+
+
+class Config(BaseModel):
+    """Base of every plugin's settings. Unknown keys are errors, with the place in the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NotReady(Exception):
+    """The device cannot be reached now. The core tries again, with back-off, sooner when it is announced."""
+
+
+class AuthFailed(Exception):
+    """The device answered and refused the secret. Trying again would not help: the installer is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Something a person can mend, shown by `menwei doctor` and in the console: message keys with placeholders.
+
+    `key` is stable for one trouble, so that it is shown once; `severity` is "error", "warning" or "info".
+    """
+
+    key: str
+    message: str
+    values: Mapping[str, str]
+    severity: str = "warning"
+
+
+class Clock(Protocol):
+    """Time as the core trusts it (`clock.py`). Policies take `Passage.at` instead and read no clock."""
+
+    def now(self) -> float:
+        """Seconds since the epoch, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow; for time-outs and deadlines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every plugin object is given. `options` are the plugin's own settings from the config."""
+
+    plugin: str
+    log: structlog.typing.FilteringBoundLogger
+    clock: Clock
+    tasks: asyncio.TaskGroup | None = None
+    granted: Mapping[str, Any] | None = None
+    """What the manifest asked for and the site allowed, by permission: `rights`, `doors`, `store` …"""
+
+    def need(self, permission: str) -> Any:
+        """The object behind a permission; raises `PermissionError` when it was not declared or not allowed."""
+        if self.granted is None or permission not in self.granted:
+            raise PermissionError(f"{self.plugin}: permission {permission!r} is not declared in menwei-plugin.yaml or not allowed in the config")
+        return self.granted[permission]
+
+
+# ----------------------------------------------------------------------------------------------------------- drivers
+
+
+class Reports(Protocol):
+    """How a driver tells what happened. Every call is quick and never waits for a decision.
+
+    `received` is the moment of the read on `Context.clock.monotonic()`, default now: a driver that delivers late must
+    pass the true one, and the core refuses a read older than 5 s. The core stamps the identifier's type and finds the
+    access point from (this device, `reader`).
+    """
+
+    def ready(self, info: DeviceInfo) -> None:
+        """The device is connected and what it holds is known. Ends LOADING, resets the back-off."""
+
+    def card(self, reader: str, format: str, value: str, *, received: float | None = None) -> None:
+        """A card was read. `format` and `value` as in `menwei.cardformats`."""
+
+    def digits(self, reader: str, digits: str, *, received: float | None = None) -> None:
+        """A number was typed at the reader's keypad and finished (by # or by its length)."""
+
+    def door_state(self, lock: str, state: DoorState) -> None:
+        """The door contact belonging to this lock changed, or was read at connection."""
+
+    def exit_button(self, lock: str) -> None:
+        """The exit button was pressed. It opens in hardware; the core only learns that the opening is rightful."""
+
+    def tamper(self, part: str, active: bool) -> None:
+        """A reader or the controller's case was opened (`part` is the reader's name, or "")."""
+
+    def fire(self, lock: str, active: bool) -> None:
+        """The fire release input of this lock's zone changed."""
+
+
+class Driver(ABC):
+    """One device: a controller, a reader, a relay board. An instance lives from `run` to its end.
+
+    The supervisor calls `run` in a task of its own, and again after back-off when it raised `NotReady` or returned.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]]
+    decides: ClassVar[frozenset[str]] = frozenset({"host"})
+    """Which ways of deciding the driver can do: "host", "controller"."""
+    identifiers: ClassVar[frozenset[IdentifierType]] = frozenset({IdentifierType.CARD, IdentifierType.PIN})
+    """Which identifiers its readers deliver."""
+
+    def __init__(self, context: Context, config: Any, reports: Reports) -> None:
+        self.context = context
+        self.config = config
+        self.reports = reports
+
+    @classmethod
+    @abstractmethod
+    async def probe(cls, config: Any) -> DeviceInfo:
+        """The connection test: connect, ask who is there, disconnect. Called by `menwei adopt` before anything is
+        written. Raises `NotReady` or `AuthFailed`, whose text is shown to the installer."""
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Connect, call `reports.ready`, serve until the device is lost, then raise `NotReady` (or `AuthFailed`).
+        Cancelled at shutdown; closes what it opened."""
+
+    @abstractmethod
+    async def access(self, lock: str, seconds: float, deadline: float, *, passage: str = "") -> None:
+        """Release `lock` for `seconds`. Called after the grant is durable. Returns when the device confirmed; raises
+        `NotReady` or `TimeoutError` otherwise. Must not act after `deadline` (monotonic clock). `passage` is the
+        journal position of the grant, for devices that keep a log; others ignore it."""
+
+    @abstractmethod
+    async def set_mode(self, lock: str, mode: DoorMode, deadline: float) -> None:
+        """Hold `lock` in `mode` until told otherwise. Modes the hardware does not know become the nearest one:
+        LockedDown, Blocked and DoubleLocked → locked; LockedOpen → unlocked."""
+
+    async def feedback(self, reader: str, feedback: Feedback) -> None:
+        """Show something at a reader. Called without being waited for; a device without lights does nothing."""
+
+    def repairs(self) -> list[Repair]:
+        """What the installer could mend about this device now."""
+        return []
+
+
+class Finder(ABC):
+    """Looks for devices and proposes them. It never connects to one beyond what finding takes."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    async def find(self, propose: Propose) -> None:
+        """Look until cancelled; call `propose` for each device seen, as often as it is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """A device somebody could adopt. `id` is stable (serial, MAC), `config` what its driver needs to reach it."""
+
+    id: str
+    driver: str
+    title: str
+    address: str
+    finder: str
+    config: Mapping[str, Any]
+    properties: Mapping[str, str]
+
+
+class Propose(Protocol):
+    def __call__(self, device: Discovered, /) -> None: ...
+
+
+# ---------------------------------------------------------------------------------------------------------- policies
+
+
+class _Pass:
+    """The one answer that does not refuse. There is one object, `PASS`; nothing else is equal to it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "PASS"
+
+
+PASS: Final = _Pass()
+"""A policy has nothing against this passage. Anything else, `True` and `None` included, is a refusal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """A policy is against this passage. `says` is a message key (see `locale/`), shown to the person at the door."""
+
+    says: str
+    reason: Reason = Reason.OTHER
+    detail: str = ""
+
+
+Answer = _Pass | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What a policy is asked about: a credential that its rules already allow. `at` is the time to judge by."""
+
+    access_point: str
+    door: str
+    area_from: str
+    area_to: str
+    credential: Credential
+    factors: frozenset[IdentifierType]
+    at: float
+    dry_run: bool = False
+    """True for `menwei explain`: answer as always, remember nothing."""
+
+
+class Policy(ABC):
+    """Refuses passages that the rules would allow. It cannot grant: no answer of it opens a door.
+
+    All policies of a door are asked together, within one budget of 200 ms. An exception, a time-out or any answer
+    that is not `PASS` denies with Reason Other and names the policy; three time-outs in a row deny at once until it
+    answers again.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, context: Context, config: Any) -> None:
+        self.context = context
+        self.config = config
+
+    @abstractmethod
+    async def check(self, passage: Passage) -> Answer:
+        """Called for every passage at a door that names this policy, after the rules passed. `PASS` or `Refuse`."""
+
+    async def taken(self, passage: Passage) -> None:
+        """The person went through (the contact said so, or the door has none). Called after the fact, not waited for."""
+
+    def repairs(self) -> list[Repair]:
+        return []
+
+
+# ------------------------------------------------------------------------------------- recognizers and notifiers
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """A recognizer knows who stands at an access point. `subject` is the identifier value it was enrolled with, or
+    None for a stranger; `captured` is the moment of the picture on the monotonic clock (refused after 1.5 s)."""
+
+    access_point: str
+    subject: str | None
+    score: float
+    captured: float
+
+
+class Recognizer(ABC):
+    """Says who stands at an access point, as often as somebody comes, with the one identifier type it declares."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]]
+    identifier: ClassVar[IdentifierType]
+    format: ClassVar[str]
+
+    def __init__(self, context: Context, config: Any, report: Report) -> None:
+        self.context = context
+        self.config = config
+        self.report = report
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Serve until cancelled; raise `NotReady` when the camera or worker is lost."""
+
+    def expect(self, access_point: str, credentials: tuple[Credential, ...]) -> None:
+        """The first factor named these; only they are to be looked for until the next call (empty: everybody)."""
+
+    def repairs(self) -> list[Repair]:
+        return []
+
+
+class Report(Protocol):
+    def __call__(self, recognition: Recognition, /) -> None: ...
+
+
+class Notifier(ABC):
+    """Follows the journal and tells somebody. Its cursor is durable: an entry is handed over until `notify` returned."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]]
+    hears: ClassVar[frozenset[str]]
+    """Journal kinds it hears; must be within the manifest's `facts`."""
+
+    def __init__(self, context: Context, config: Any) -> None:
+        self.context = context
+        self.config = config
+
+    @abstractmethod
+    async def notify(self, entry: Mapping[str, Any]) -> None:
+        """One journal entry without its personal part, in order. An exception: the same entry again after back-off."""
+
+    def repairs(self) -> list[Repair]:
+        return []
+
+
+__all__ = [
+    "PASS", "Answer", "AuthFailed", "Clock", "Config", "Context", "CredentialIdentifier", "Discovered", "Driver", "Finder",
+    "Notifier", "NotReady", "Passage", "Policy", "Propose", "Recognition", "Recognizer", "Refuse", "Repair", "Report", "Reports",
+]  # fmt: skip
