@@ -44,6 +44,10 @@ class Panel:
                 checks.append(check)
         return tuple(checks)
 
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        return tuple(self._policies.values())
+
     def tripped(self, name: str) -> bool:
         return self._timeouts.get(name, 0) >= TRIP_AFTER
 

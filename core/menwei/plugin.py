@@ -114,6 +114,10 @@ class Reports(Protocol):
     def tamper(self, part: str, active: bool) -> None:
         """A reader or the controller's case was opened (`part` is the reader's name, or "")."""
 
+    def fault(self, part: str, active: bool) -> None:
+        """A part of the device does not work, or works again: a reader that was unplugged, a broken wire. `part` is its
+        name on the device. The whole device being away is `NotReady` instead."""
+
     def fire(self, lock: str, active: bool) -> None:
         """The fire release input of this lock's zone changed."""
 
@@ -170,6 +174,10 @@ class Finder(ABC):
     """Looks for devices and proposes them. It never connects to one beyond what finding takes."""
 
     name: ClassVar[str]
+
+    def __init__(self, interfaces: tuple[str, ...] = ()) -> None:
+        """`interfaces`: addresses of the interfaces that the config chose to look on; empty for all."""
+        self.interfaces = interfaces
 
     @abstractmethod
     async def find(self, propose: Propose) -> None:

@@ -1,0 +1,214 @@
+"""How a door opens: the whole way of one request, on one page. A security reviewer starts here.
+
+`request` is for people who present something, `command` for people who act on a door. What happens at the door
+afterwards (taken, not taken, forced, held open) is in `doors.py`; the pure rules are in `decide.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import structlog
+
+from menwei.decide import NOBODY, Hashes, Presented, Times, View, decide, resolve
+from menwei.doors import DoorRuntime, refusal_to
+from menwei.journal import Entry, Journal, Position
+from menwei.model import (
+    AccessPoint, Actor, Check, DoorMode, Feedback, FeedbackKind, IdentifierType, Outcome, Reason, Request, Verdict,
+)  # fmt: skip
+from menwei.panel import Panel
+from menwei.pending import Pendings, PinTries, Repeats
+from menwei.plugin import Clock, Passage
+
+log = structlog.get_logger(__name__)
+
+READ_LIFETIME = {IdentifierType.FACE: 1.5}
+READ_LIFETIME_ELSE = 5.0
+"""Seconds after which a read is too old to act on: whoever showed it may have walked away."""
+RECORD_PATIENCE = 0.5
+"""Seconds a grant waits to be durable. A failing disk must not lock a village out, see `journal_required`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What became of a command: `says` is a message key, `position` where it stands in the journal."""
+
+    ok: bool
+    says: str
+    position: Position | None = None
+
+
+@dataclass(slots=True)
+class Line:
+    """The decision line of one site. All of it runs in the event loop; nothing in it queries a database."""
+
+    points: Mapping[str, AccessPoint]
+    doors: Mapping[str, DoorRuntime]
+    view: View
+    times: Times
+    hashes: Hashes
+    panel: Panel
+    journal: Journal
+    clock: Clock
+    pendings: Pendings
+    tries: PinTries
+    repeats: Repeats
+    show: Callable[[str, Feedback], None]
+    """Feedback to the readers of an access point; never waited for."""
+    expect: Callable[[str, Verdict], None] = lambda _point, _verdict: None
+    """Tells the recognizers of an access point whom a first factor announced."""
+    journal_required: bool = False
+
+    async def request(self, request: Request) -> Verdict:
+        """One person asks to pass. Called by the access point's queue, one request after the other."""
+        point = self.points[request.access_point]
+        door = self.doors[point.door]
+        if self.repeats.is_repeat(request, self.hashes):
+            return Verdict(Outcome.PENDING)
+        async with door.lock:
+            late = self._too_late(request)
+            before = self.pendings.take(point.id, request)
+            presented = resolve(self.view, self.hashes, request.identifiers, before)                     # 1 resolve
+            presented = self.tries.count(presented, request.at)                                          # 2 authenticate
+            verdict = decide(self.view, self.times, presented, point, door.mode, request.at)             # 3 rules
+            if late:
+                verdict = deny(verdict, late)
+            if verdict.outcome is Outcome.PENDING:
+                self._wait_for_more(point, presented, verdict)
+                return verdict
+            if verdict.outcome is Outcome.GRANTED:                                                       # 4 policies
+                refused = await self.panel.ask(point.policies + door.facts.policies, self._passage(point, verdict, request.at))
+                verdict = deny(verdict, *refused)
+            if verdict.outcome is Outcome.DENIED:                                                        # 5 record …
+                self.journal.post(self._entry(point, verdict, request))
+                self.show(point.id, Feedback(FeedbackKind.DENIED, verdict.says))
+                return verdict
+            position = await self.journal.record(self._entry(point, verdict, request), RECORD_PATIENCE)  # … a grant first
+            if position is None and self.journal_required:
+                verdict = deny(verdict, Check(Reason.OTHER, "door.try_again", detail="the journal is required and not durable"))
+                self.journal.post(self._entry(point, verdict, request))
+                self.show(point.id, Feedback(FeedbackKind.DENIED, verdict.says))
+                return verdict
+            opened = await door.grant(verdict, position, self._passage(point, verdict, request.at))       # 6 door
+            self.show(point.id, Feedback(FeedbackKind.GRANTED, verdict.says) if opened else Feedback(FeedbackKind.DENIED, "door.try_again"))
+            return verdict                                                                               # 7 the journal wakes its readers
+
+    async def command(self, door_id: str, mode: DoorMode, actor: Actor, reason: str) -> CommandResult:
+        """A person, a plugin or the fire input acts on a door: role → record → door. Never asks a policy, so that a
+        broken plugin cannot keep the guard from opening. Raises `KeyError` for an unknown door."""
+        door = self.doors[door_id]
+        async with door.lock:
+            refused = refusal_to(door.mode, mode, actor, reason)
+            entry = Entry(
+                kind="DoorCommand", at=self.clock.now(), door=door_id,
+                data={"mode": mode, "role": actor.role, "by": actor.kind, "refused": refused or ""},
+                personal={"actor": actor.name, "reason": reason},
+            )  # fmt: skip
+            position = await self.journal.record(entry, RECORD_PATIENCE)
+            if refused:
+                return CommandResult(False, refused, position)
+            if position is None and self.journal_required and actor.kind != "input":
+                return CommandResult(False, "door.try_again")
+            done = await door.command(mode, position)
+            return CommandResult(done, "command.done" if done else "command.no_answer", position)
+
+    async def explain(self, request: Request, presented: Presented) -> Verdict:
+        """What `request` would have decided for somebody already resolved; records nothing, opens nothing."""
+        point = self.points[request.access_point]
+        door = self.doors[point.door]
+        verdict = decide(self.view, self.times, presented, point, door.mode, request.at)
+        if verdict.outcome is Outcome.GRANTED:
+            passage = replace(self._passage(point, verdict, request.at), dry_run=True)
+            verdict = deny(verdict, *await self.panel.ask(point.policies + door.facts.policies, passage))
+        return verdict
+
+    def failed(self, request: Request, error: Exception) -> None:
+        """The line itself failed: nobody passed, and it is told like any denial, with the fault's name."""
+        log.error("the decision line failed", access_point=request.access_point, exc_info=error)
+        check = Check(Reason.OTHER, "door.try_again", detail=f"internal fault: {type(error).__name__}")
+        verdict = Verdict(Outcome.DENIED, checks=(check,))
+        self.journal.post(self._entry(self.points[request.access_point], verdict, request))
+        self.show(request.access_point, Feedback(FeedbackKind.DENIED, check.says))
+
+    def _too_late(self, request: Request) -> Check | None:
+        age = self.clock.monotonic() - request.received
+        lifetime = min((READ_LIFETIME.get(i.type, READ_LIFETIME_ELSE) for i in request.identifiers), default=READ_LIFETIME_ELSE)
+        return Check(Reason.OTHER, "door.too_late", detail=f"read {age:.1f} s ago") if age > lifetime else None
+
+    def _wait_for_more(self, point: AccessPoint, presented: Presented, verdict: Verdict) -> None:
+        """Not yet: the first factor stays at the access point until the next one, another card, or the deadline."""
+        def deadline_passed() -> None:
+            check = Check(Reason.OTHER, "door.timeout", detail="waiting for " + " and ".join(sorted(verdict.missing)))
+            self.journal.post(self._entry(point, deny(verdict, check), None))
+            self.show(point.id, Feedback(FeedbackKind.DENIED, check.says))
+
+        self.pendings.put(point.id, presented, point.pin_timeout, deadline_passed)
+        self.show(point.id, Feedback(FeedbackKind.WAITING, verdict.says, point.pin_timeout))
+        self.expect(point.id, verdict)
+
+    def _passage(self, point: AccessPoint, verdict: Verdict, at: float) -> Passage:
+        assert verdict.credential is not None
+        return Passage(point.id, point.door, point.area_from, point.area_to, verdict.credential, verdict.factors, at)
+
+    def _entry(self, point: AccessPoint, verdict: Verdict, request: Request | None) -> Entry:
+        """What is kept of a request: the failed checks in the open, who it was in the personal part."""
+        data: dict[str, object] = {"factors": sorted(verdict.factors)}
+        if verdict.outcome is Outcome.DENIED:
+            data["says"] = verdict.says
+            data["checks"] = [{"reason": c.reason, "says": c.says, "by": c.by, "detail": c.detail} for c in verdict.checks]
+        if verdict.duress:
+            data["duress"] = True
+        who = verdict.credential
+        personal = {"holder": who.holder, "credential": who.id} if who else None
+        return Entry(str(verdict.outcome), request.at if request else self.clock.now(), point.door, point.id, data, personal)
+
+
+def deny(verdict: Verdict, *checks: Check) -> Verdict:
+    """The verdict with these refusals added; unchanged when there are none. There is no function that grants."""
+    if not checks:
+        return verdict
+    return replace(verdict, outcome=Outcome.DENIED, checks=verdict.checks + checks, missing=frozenset(), duress=False)
+
+
+class Queues:
+    """One queue per access point: requests there are worked off one after the other, and those who wait are few."""
+
+    LENGTH = 16
+
+    def __init__(self, line: Line, overflow: Callable[[str], None]) -> None:
+        self._line = line
+        self._overflow = overflow
+        self._queues = {point: asyncio.Queue[Request](self.LENGTH) for point in line.points}
+
+    def submit(self, request: Request) -> None:
+        """Take a request in; returns at once. A full queue refuses and says so (a reader gone mad)."""
+        try:
+            self._queues[request.access_point].put_nowait(request)
+        except asyncio.QueueFull:
+            self._overflow(request.access_point)
+
+    def hand_over(self, successor: Queues) -> None:
+        """Give what still waits to the queues that replace these; what has no access point any more is dropped."""
+        for queue in self._queues.values():
+            while not queue.empty():
+                request = queue.get_nowait()
+                if request.access_point in successor._queues:
+                    successor.submit(request)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for queue in self._queues.values():
+                tasks.create_task(self._work(queue))
+
+    async def _work(self, queue: asyncio.Queue[Request]) -> None:
+        while True:
+            request = await queue.get()
+            try:
+                await self._line.request(request)
+            except Exception as error:  # a fault of ours shuts this request out, never the door for everybody after it
+                self._line.failed(request, error)
+
+
+__all__ = ["NOBODY", "CommandResult", "Line", "Queues", "deny"]

@@ -1,0 +1,246 @@
+"""The core's tables, with what each of them says about whom.
+
+Every table names its `subject` and every column says whether it is `personal` and how long it stays (`retention`): the
+privacy desk, retention, encryption and backup work from these declarations, and `Store` refuses a table without them.
+A personal column of the core never holds clear text: it is sealed (see `keys.py`) or a keyed hash.
+
+`migrations/versions` must make exactly these tables; a test compares. `HEAD` is the newest version there.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+from sqlalchemy.types import TypeEngine
+
+HEAD = "0001"
+ID = BigInteger().with_variant(Integer, "sqlite")
+"""64 bits on every engine; on SQLite the row's own number, which needs no second index."""
+
+
+class Retention(StrEnum):
+    """How long a row's column stays. The value is what the privacy page prints a sentence for."""
+
+    SITE = "site"
+    """As long as the installation."""
+    HOLDER = "holder"
+    """Until the holder is removed."""
+    CREDENTIAL = "credential"
+    """Until the credential is removed, with its holder at the latest."""
+    ACCOUNT = "account"
+    """Until the account is removed."""
+    SESSION = "session"
+    """Until log-out or expiry, seven days at most."""
+    TOKEN = "token"  # noqa: S105
+    """Until the token is revoked or expires."""
+
+
+class Undeclared(Exception):
+    """A table or column does not say whose data it holds; it names every one that does not."""
+
+
+def check_declared(metadata: MetaData) -> None:
+    """Raise `Undeclared` unless every table declares `subject` and every column `personal` and `retention`."""
+    faults = []
+    for table in metadata.tables.values():
+        if not isinstance(table.info.get("subject"), str):
+            faults.append(f'table {table.name}: info={{"subject": …}} is missing')
+        for column in table.columns:
+            if not isinstance(column.info.get("personal"), bool):
+                faults.append(
+                    f'column {table.name}.{column.name}: info={{"personal": True or False}} is missing'
+                )
+            if not (isinstance(column.info.get("retention"), str) and column.info["retention"]):
+                faults.append(f'column {table.name}.{column.name}: info={{"retention": …}} is missing')
+    if faults:
+        raise Undeclared("\n".join(faults))
+
+
+def _column(
+    name: str, kind: Any, *rest: Any, keeps: Retention, personal: bool = False, **more: Any
+) -> Column[Any]:
+    more.setdefault("nullable", False)
+    return Column(name, kind, *rest, info={"personal": personal, "retention": str(keeps)}, **more)
+
+
+def _holder_key(keeps: Retention, **more: Any) -> Column[Any]:
+    return _column("holder", ID, ForeignKey("holders.id", ondelete="CASCADE"), keeps=keeps, **more)
+
+
+def _credential_key(**more: Any) -> Column[Any]:
+    reference = ForeignKey("credentials.id", ondelete="CASCADE")
+    return _column("credential", ID, reference, keeps=Retention.CREDENTIAL, **more)
+
+
+def _name(length: int = 200) -> TypeEngine[str]:
+    return String(length)
+
+
+metadata = MetaData(info={"head": HEAD})
+
+holders = Table(
+    "holders",
+    metadata,
+    _column("id", ID, keeps=Retention.HOLDER, primary_key=True, autoincrement=False),
+    _column(
+        "external_id", LargeBinary(16), keeps=Retention.HOLDER, personal=True, nullable=True, unique=True
+    ),
+    _column("external_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
+    _column("name_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True),
+    _column("phone_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
+    _column("note_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
+    _column("extended", Boolean, keeps=Retention.HOLDER),
+    _column("created", Double, keeps=Retention.HOLDER),
+    _column("ended", Double, keeps=Retention.HOLDER, nullable=True),
+    _column("indexed", Integer, keeps=Retention.HOLDER),
+    info={"subject": "holder"},
+)
+"""People. `external_id` is a keyed hash for looking up, `*_sealed` open with the manager's key only; `indexed` is the
+version of the tokeniser that wrote `holder_index`, 0 while nobody with the key has been there yet."""
+
+holder_index = Table(
+    "holder_index",
+    metadata,
+    _column("token", LargeBinary(16), keeps=Retention.HOLDER, personal=True, primary_key=True),
+    _holder_key(Retention.HOLDER, primary_key=True),
+    Index("holder_index_holder", "holder"),
+    info={"subject": "holder"},
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    _column("id", ID, keeps=Retention.CREDENTIAL, primary_key=True, autoincrement=False),
+    _holder_key(Retention.CREDENTIAL),
+    _column("label_sealed", LargeBinary, keeps=Retention.CREDENTIAL, personal=True, nullable=True),
+    _column("state", _name(20), keeps=Retention.CREDENTIAL),
+    _column("valid_from", Double, keeps=Retention.CREDENTIAL),
+    _column("valid_to", Double, keeps=Retention.CREDENTIAL, nullable=True),
+    _column("pin", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, nullable=True),
+    _column("duress", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, nullable=True),
+    Index("credentials_holder", "holder"),
+    info={"subject": "holder"},
+)
+"""`valid_to` is exclusive; null is forever."""
+
+identifiers = Table(
+    "identifiers",
+    metadata,
+    _column("digest", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, primary_key=True),
+    _credential_key(),
+    _column("type", _name(20), keeps=Retention.CREDENTIAL),
+    _column("format", _name(40), keeps=Retention.CREDENTIAL),
+    Index("identifiers_credential", "credential", "type"),
+    info={"subject": "holder"},
+)
+
+credential_profiles = Table(
+    "credential_profiles",
+    metadata,
+    _credential_key(primary_key=True),
+    _column("place", Integer, keeps=Retention.CREDENTIAL, primary_key=True, autoincrement=False),
+    _column("profile", _name(), keeps=Retention.CREDENTIAL),
+    Index("credential_profiles_profile", "profile"),
+    info={"subject": "holder"},
+)
+"""No foreign key on `profile`: it may be one of the config file's."""
+
+profiles = Table(
+    "profiles",
+    metadata,
+    _column("id", _name(), keeps=Retention.SITE, primary_key=True),
+    info={"subject": "site"},
+)
+
+profile_rules = Table(
+    "profile_rules",
+    metadata,
+    _column(
+        "profile",
+        _name(),
+        ForeignKey("profiles.id", ondelete="CASCADE"),
+        keeps=Retention.SITE,
+        primary_key=True,
+    ),
+    _column("place", Integer, keeps=Retention.SITE, primary_key=True, autoincrement=False),
+    _column("access_point", _name(), keeps=Retention.SITE, primary_key=True),
+    _column("schedule", _name(), keeps=Retention.SITE),
+    info={"subject": "site"},
+)
+"""One row for each access point of each rule; `place` is the rule's place in its profile."""
+
+revisions = Table(
+    "revisions",
+    metadata,
+    _column("revision", ID, keeps=Retention.SITE, primary_key=True, autoincrement=False),
+    _column("at", Double, keeps=Retention.SITE),
+    _column("actor_sealed", LargeBinary, keeps=Retention.SITE, personal=True),
+    _column("role", _name(40), keeps=Retention.SITE),
+    _column("changes", JSON, keeps=Retention.SITE),
+    info={"subject": "account"},
+)
+"""What changed in the rights, contiguous from 1, without personal values."""
+
+manager = Table(
+    "manager",
+    metadata,
+    _column("id", Integer, keeps=Retention.SITE, primary_key=True, autoincrement=False),
+    _column("machine", LargeBinary(16), keeps=Retention.SITE),
+    _column("public", LargeBinary(32), keeps=Retention.SITE, nullable=True),
+    info={"subject": "site"},
+)
+"""One row: the fingerprint of the machine key this store belongs to, and the manager's public key."""
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _column("id", ID, keeps=Retention.ACCOUNT, primary_key=True, autoincrement=False),
+    _column("login", LargeBinary(16), keeps=Retention.ACCOUNT, personal=True, unique=True),
+    _column("name_sealed", LargeBinary, keeps=Retention.ACCOUNT, personal=True),
+    _column("role", _name(20), keeps=Retention.ACCOUNT),
+    _column("password", _name(), keeps=Retention.ACCOUNT),
+    _column("wrapped", LargeBinary, keeps=Retention.ACCOUNT, nullable=True),
+    _column("disabled", Boolean, keeps=Retention.ACCOUNT),
+    _column("created", Double, keeps=Retention.ACCOUNT),
+    info={"subject": "account"},
+)
+"""`login` is a keyed hash of the name, `password` an argon2id hash, `wrapped` the manager's key under the password."""
+
+sessions = Table(
+    "sessions",
+    metadata,
+    _column("digest", LargeBinary(32), keeps=Retention.SESSION, primary_key=True),
+    _column("account", ID, ForeignKey("accounts.id", ondelete="CASCADE"), keeps=Retention.SESSION),
+    _column("created", Double, keeps=Retention.SESSION),
+    _column("seen", Double, keeps=Retention.SESSION),
+    Index("sessions_account", "account"),
+    info={"subject": "account"},
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _column("id", ID, keeps=Retention.TOKEN, primary_key=True, autoincrement=False),
+    _column("digest", LargeBinary(32), keeps=Retention.TOKEN, unique=True),
+    _column("name_sealed", LargeBinary, keeps=Retention.TOKEN, personal=True),
+    _column("role", _name(20), keeps=Retention.TOKEN),
+    _column("scope", JSON, keeps=Retention.TOKEN),
+    _column("created", Double, keeps=Retention.TOKEN),
+    _column("expires", Double, keeps=Retention.TOKEN, nullable=True),
+    info={"subject": "account"},
+)

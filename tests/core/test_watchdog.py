@@ -1,0 +1,116 @@
+"""A blocked event loop is named by its line, whoever blocks it."""
+
+import asyncio
+import inspect
+import sys
+import threading
+import time
+from pathlib import Path
+
+from menwei.watchdog import Watchdog, blame
+from plugin_folder import plugins  # noqa: F401
+
+BLOCK = 0.4
+"""Seconds; the watchdog below notices after 0.1."""
+
+
+class Stalls:
+    """What a watchdog told, from its thread."""
+
+    def __init__(self):
+        self.told = []
+        self.over = threading.Event()
+
+    def __call__(self, stall):
+        self.told.append(stall)
+        if stall.over:
+            self.over.set()
+
+
+async def watched(block, packages=()):
+    stalls = Stalls()
+    watchdog = Watchdog(packages, stalls, late=0.1, beat=0.02)
+    watchdog.start()
+    await asyncio.sleep(0.05)
+    block()
+    await asyncio.to_thread(stalls.over.wait, 5)
+    watchdog.stop()
+    return stalls.told
+
+
+def sleep_here():
+    time.sleep(BLOCK)
+
+
+async def test_the_blocking_line_is_named():
+    first, *_ = await watched(sleep_here)
+    line = inspect.getsourcelines(sleep_here)[1] + 1
+    assert (first.file, first.line, first.function) == (__file__, line, "sleep_here")
+
+
+async def test_a_stall_is_told_once_and_once_more_when_it_is_over():
+    told = [stall for stall in await watched(sleep_here) if stall.function == "sleep_here"]
+    assert [stall.over for stall in told] == [False, True]
+    assert told[1].seconds > told[0].seconds > 0.1
+
+
+async def test_the_plugin_on_the_stack_is_named_not_the_library_it_blocks_in(plugins):  # noqa: F811
+    home = plugins.package(
+        "menwei_slow", "import subprocess\ndef ask():\n    subprocess.run(['sleep', '0.4'])\n"
+    )
+    import menwei_slow
+
+    first, *_ = await watched(menwei_slow.ask, {"menwei_slow"})
+    assert (first.package, first.function) == ("menwei_slow", "ask")
+    assert Path(first.file) == home / "__init__.py"
+    assert "subprocess.run" in Path(first.file).read_text().splitlines()[first.line - 1]
+
+
+async def test_a_waiting_loop_is_not_taken_for_a_blocked_one():
+    stalls = Stalls()
+    watchdog = Watchdog(on_stall=stalls, late=1.0, beat=0.01)
+    watchdog.start()
+    await asyncio.sleep(0.3)
+    watchdog.stop()
+    assert stalls.told == []
+
+
+async def test_a_machine_without_processor_time_is_not_blamed_on_a_line():
+    loop_thread = threading.get_ident()
+    seen = []
+
+    def look():
+        frame = sys._current_frames()[loop_thread]
+        while not seen and frame is not None:
+            seen.append(blame(frame, ()))
+
+    timer = threading.Timer(0.1, look)
+    timer.start()
+    await asyncio.sleep(0.3)
+    timer.join()
+    assert seen[0].idle
+
+
+async def test_a_listener_that_fails_does_not_end_the_watching():
+    calls = []
+
+    def broken(stall):
+        calls.append(stall)
+        raise RuntimeError("listener")
+
+    watchdog = Watchdog(on_stall=broken, late=0.1, beat=0.02)
+    watchdog.start()
+    for _ in range(2):
+        await asyncio.sleep(0.1)
+        time.sleep(BLOCK)
+    await asyncio.sleep(0.1)
+    watchdog.stop()
+    assert sum(not stall.over for stall in calls) >= 2
+
+
+async def test_stop_ends_the_thread():
+    watchdog = Watchdog(on_stall=Stalls())
+    watchdog.start()
+    watchdog.stop()
+    watchdog.stop()
+    assert "watchdog" not in {thread.name for thread in threading.enumerate()}

@@ -1,0 +1,36 @@
+"""What the journal's tests share: real keys, a real file, entries of a day at the gate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from menwei.journal import Entry, Journal
+from menwei.journal_keys import MachineKeys
+from menwei.keys import Keys
+
+SITE = "yard"
+KEYS = MachineKeys(Keys(bytes(range(32))))
+OTHER_KEYS = MachineKeys(Keys(bytes(32)))
+
+
+def passage(
+    at: float = 1000.0, door: str = "gate", holder: int | None = 7, kind: str = "AccessGranted", **data: Any
+) -> Entry:
+    personal = None if holder is None else {"holder": holder, "credential": 11}
+    return Entry(kind, at, door, f"{door}-in", data, personal)
+
+
+def door_mode(door: str, mode: str, at: float = 1000.0) -> Entry:
+    return Entry("DoorMode", at, door, "", {"mode": mode})
+
+
+@asynccontextmanager
+async def opened(path: Path, **options: Any) -> AsyncIterator[Journal]:
+    journal = await Journal.open(path, SITE, KEYS, **options)
+    try:
+        yield journal
+    finally:
+        await journal.close()
