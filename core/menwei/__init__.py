@@ -5,6 +5,7 @@ handed over by the hooks of `menwei.hookspecs`; `menwei new policy|driver|notifi
 Tests of plugins use `menwei.testing`.
 """
 
+from menwei.durations import Seconds
 from menwei.hookspecs import hookimpl
 from menwei.model import (
     AccessPoint,
@@ -35,6 +36,7 @@ from menwei.plugin import (
     Discovered,
     Driver,
     Finder,
+    Memory,
     Notifier,
     NotReady,
     Passage,
@@ -75,6 +77,7 @@ __all__ = [
     "FeedbackKind",
     "Finder",
     "IdentifierType",
+    "Memory",
     "NotReady",
     "Notifier",
     "Outcome",
@@ -88,6 +91,7 @@ __all__ = [
     "Repair",
     "Report",
     "Reports",
+    "Seconds",
     "__version__",
     "hookimpl",
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from menwei.config import Loaded, Problem, load
 from menwei.loader import LoadedPlugin, PluginState
 from menwei.loader import load as load_plugins
+from menwei.plugin import Driver
 from menwei.problems import Fault
 
 
@@ -41,11 +42,18 @@ def _drivers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Proble
             continue
         options = loaded.check_plugin_options(("devices", device), drivers[section.driver].Config)
         found += options if isinstance(options, list) else []
+    return found + _deciders(loaded, drivers)
+
+
+def _deciders(loaded: Loaded, drivers: Mapping[str, type[Driver]]) -> list[Problem]:
+    """Access points whose way of deciding their reader's driver cannot do."""
+    assert loaded.config is not None
+    found: list[Problem] = []
     for door_id, door in loaded.config.doors.items():
         for point_id, point in door.access_points.items():
             for number, reader in enumerate(point.readers):
-                device = loaded.config.devices.get(reader.partition("/")[0])
-                driver = drivers.get(device.driver) if device else None
+                section = loaded.config.devices.get(reader.partition("/")[0])
+                driver = drivers.get(section.driver) if section else None
                 if driver is not None and point.decides not in driver.decides:
                     path = ("doors", door_id, "access_points", point_id, "readers", number)
                     names = {"driver": driver.name, "decides": point.decides}

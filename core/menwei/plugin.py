@@ -67,6 +67,21 @@ class Clock(Protocol):
         """Seconds that only grow; for time-outs and deadlines."""
 
 
+class Memory(Protocol):
+    """A few small facts that the driver of one device must still know after a restart or a power cut: the last event
+    it read, say. `memory.py` keeps them in a file a device. Nothing personal belongs here: it is not encrypted.
+
+    Keys are up to 64 characters, values up to 1024, 64 keys at most; more is a `ValueError`.
+    """
+
+    def get(self, key: str) -> str | None:
+        """What was kept last, None when nothing was. Never waits."""
+
+    async def keep(self, key: str, value: str) -> None:
+        """Remember `value`. When it returns, it is on the disk; raises `OSError` when it cannot be. `get` knows it at
+        once. Calls that overlap are written in their order, several by one write."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What every plugin object is given. `options` are the plugin's own settings from the config."""
@@ -77,6 +92,8 @@ class Context:
     tasks: asyncio.TaskGroup | None = None
     granted: Mapping[str, Any] | None = None
     """What the manifest asked for and the site allowed, by permission: `rights`, `doors`, `store` …"""
+    memory: Memory | None = None
+    """Drivers only: what this device's driver keeps across restarts. None where the core gives none."""
 
     def need(self, permission: str) -> Any:
         """The object behind a permission; raises `PermissionError` when it was not declared or not allowed."""
@@ -334,5 +351,5 @@ class Notifier(ABC):
 
 __all__ = [
     "PASS", "Answer", "AuthFailed", "Clock", "Config", "Context", "CredentialIdentifier", "Discovered", "Driver", "Finder",
-    "Notifier", "NotReady", "Passage", "Policy", "Propose", "Recognition", "Recognizer", "Refuse", "Repair", "Report", "Reports",
+    "Memory", "Notifier", "NotReady", "Passage", "Policy", "Propose", "Recognition", "Recognizer", "Refuse", "Repair", "Report", "Reports",
 ]  # fmt: skip

@@ -28,34 +28,12 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from menwei.durations import DURATION_SCHEMA, seconds
 from menwei.model import IdentifierType
 from menwei.schedules import ScheduleSpec, SpecialDays
 
 RESERVED = {"devices": ("driver",), "policies": ("policy",), "plugins": ("allow",)}
 """Keys of a section's entries that are ours; the others belong to the driver, policy or plugin."""
-
-_DURATION = re.compile(
-    r"(?=.)(?:(?P<d>[0-9]{1,6})d)?(?:(?P<h>[0-9]{1,6})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,9}(?:\.[0-9]{1,3})?)s)?"
-)
-_ISO_DURATION = re.compile(
-    r"P(?=.)(?:(?P<w>[0-9]{1,4})W)?(?:(?P<d>[0-9]{1,6})D)?"
-    r"(?:T(?=.)(?:(?P<h>[0-9]{1,6})H)?(?:(?P<m>[0-9]{1,6})M)?(?:(?P<s>[0-9]{1,9}(?:\.[0-9]{1,3})?)S)?)?"
-)
-_UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
-
-
-def seconds(value: object) -> float:
-    """A duration in seconds: `5s`, `10m`, `1h30m`, `30d`, ISO 8601 `PT5S` (no months or years: they have no fixed
-    length), or a number of seconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12:
-        return float(value)
-    if (
-        isinstance(value, str)
-        and len(value) <= 32
-        and (match := _DURATION.fullmatch(value) or _ISO_DURATION.fullmatch(value))
-    ):
-        return sum(float(amount) * _UNITS[unit] for unit, amount in match.groupdict().items() if amount)
-    raise PydanticCustomError("config.duration", "a duration such as 5s, 10m or PT5S is expected")
 
 
 def zone(value: str) -> str:
@@ -143,15 +121,9 @@ Id = Annotated[str, StringConstraints(pattern=ID, max_length=64)]
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=64)]
 """Plugins, policies, schedules, profiles."""
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
-_duration_schema = WithJsonSchema(
-    {
-        "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^([0-9.]+[dhms])+$|^P"}],
-        "examples": ["5s", "PT5S"],
-    }
-)
-Moment = Annotated[float, Field(gt=0, le=3600), BeforeValidator(seconds), _duration_schema]
+Moment = Annotated[float, Field(gt=0, le=3600), BeforeValidator(seconds), DURATION_SCHEMA]
 """A door's times: more than an hour of an open lock is a mode, not a time."""
-Span = Annotated[float, Field(gt=0, le=3650 * 86_400), BeforeValidator(seconds), _duration_schema]
+Span = Annotated[float, Field(gt=0, le=3650 * 86_400), BeforeValidator(seconds), DURATION_SCHEMA]
 Zone = Annotated[str, AfterValidator(zone)]
 Reference = Annotated[str, StringConstraints(max_length=200), AfterValidator(reference)]
 """`device/lock` or `device/reader`; the name behind the first slash is the device's own and may hold spaces."""

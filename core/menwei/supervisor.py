@@ -90,6 +90,7 @@ class _Device:
     state: DeviceState = DeviceState.PENDING
     text: str = ""
     driver: Driver | None = None
+    last: Driver | None = None
     info: DeviceInfo | None = None
     tries: int = 0
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -146,10 +147,11 @@ class Supervisor:
                 severity = "error" if device.state is DeviceState.FAILED else "warning"
                 values = {"device": device.id, "detail": device.text}
                 found.append(Repair(f"device:{device.id}", f"device.repair.{device.state}", values, severity))
-            if device.driver is None:
+            driver = device.driver or device.last  # the last one may know why it could not connect
+            if driver is None:
                 continue
             try:
-                found.extend(device.driver.repairs())
+                found.extend(driver.repairs())
             except (Exception, SystemExit) as error:
                 log.error("a driver's repairs() failed", device=device.id, error=_describe(error))
                 found.append(
@@ -224,7 +226,7 @@ class Supervisor:
             device.woken.clear()
             self._turn(device, DeviceState.LOADING)
             error = await self._attempt(device)
-            device.driver = None
+            device.last, device.driver = device.driver, None
             least, longest = self._judge(device, error)
             await asyncio.sleep(least)
             try:

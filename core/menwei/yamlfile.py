@@ -185,14 +185,24 @@ class _Reader:
         data = None
         documents = 0
         while self.loader.check_event():
-            event = self.loader.get_event()
+            event = self._next()
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
                     self._add("config.second_document", self._place(event.start_mark), ())
                     break
-                data = self._node(self.loader.get_event(), ())
+                data = self._node(self._next(), ())
         return data
+
+    def _next(self) -> Any:
+        event = self.loader.get_event()
+        if isinstance(event, yaml.ScalarEvent) and any(
+            "\ud800" <= character <= "\udfff" for character in event.value
+        ):
+            # PyYAML's own reader lets "\uD800" through, which is no character and cannot be stored or shown.
+            mark: Any = event.start_mark  # one of two classes, by the reader in use
+            raise yaml.MarkedYAMLError(problem="half of a surrogate pair", problem_mark=mark)
+        return event
 
     def _node(self, event: Any, path: Path) -> Any:
         if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
@@ -211,7 +221,7 @@ class _Reader:
 
     def _list(self, path: Path) -> list[Any]:
         items: list[Any] = []
-        while not isinstance(event := self.loader.get_event(), yaml.SequenceEndEvent):
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             step = (*path, len(items))
             self.document.places[step] = self._place(event.start_mark)
             items.append(self._node(event, step))
@@ -219,23 +229,23 @@ class _Reader:
 
     def _map(self, path: Path) -> dict[str, Any]:
         items: dict[str, Any] = {}
-        while not isinstance(event := self.loader.get_event(), yaml.MappingEndEvent):
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
             place = self._place(event.start_mark)
             if not isinstance(event, yaml.ScalarEvent) or not event.value or event.tag is not None:
                 self._add("config.bad_key", place, path)
                 self._skip(event)
-                self._skip(self.loader.get_event())
+                self._skip(self._next())
                 continue
             name = event.value
             step = (*path, name)
             if name in items:
                 first = self.document.places[step]
                 self._add("config.duplicate", place, step, first=str(first), name=printable(name))
-                self._skip(self.loader.get_event())
+                self._skip(self._next())
                 continue
             self.document.places[step] = place
             items[name] = None  # known before its value is read, so that an error inside still counts it
-            items[name] = self._node(self.loader.get_event(), step)
+            items[name] = self._node(self._next(), step)
         return items
 
     def _skip(self, event: Any) -> None:
@@ -247,7 +257,7 @@ class _Reader:
                 depth -= 1
             if depth <= 0:
                 return
-            event = self.loader.get_event()
+            event = self._next()
 
     def _scalar(self, event: Any, path: Path) -> Any:
         if event.tag == "!secret":

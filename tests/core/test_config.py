@@ -418,6 +418,18 @@ def test_a_secret_never_stands_in_a_problem(folder: Path, written: str) -> None:
     assert "hunter2" not in "".join(problem.text("en") + repr(problem) for problem in problems)
 
 
+def test_a_secret_at_an_innocent_key_does_not_stand_in_a_problem_either(folder: Path) -> None:
+    Path("secrets.yaml").write_text("relay: hunter2\n")
+    Path("secrets.yaml").chmod(0o600)
+    problems = with_relay("host: relay, port: !secret relay").check_plugin_options(
+        ("devices", "relay"), RelayOptions
+    )
+    assert isinstance(problems, list)
+    assert [problem.text("en") for problem in problems] == [
+        "config.yaml:2:39: devices.relay.port: a whole number is expected, not …"
+    ]
+
+
 def test_a_plugin_named_with_nothing_behind_it_has_no_options(folder: Path) -> None:
     found = loaded(SMALL)
     assert found.options(("plugins", "simulator")) == {}

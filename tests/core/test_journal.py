@@ -469,7 +469,7 @@ async def test_a_cursor_resumes_after_what_was_handled_and_repeats_what_was_not(
     async with opened(path) as journal:
         for number in range(10):
             await journal.append(passage(number=number))
-        handled = []
+        handled: list[int] = []
         async for batch in journal.follow("sms", limit=3):
             if len(handled) == 6:
                 break  # the third batch is in hand and never handled

@@ -416,7 +416,7 @@ texts = st.binary(max_size=12)
 @given(one=st.tuples(texts, texts, texts, texts, texts), other=st.tuples(texts, texts, texts, texts, texts))
 def test_different_entries_have_different_links(one: tuple[bytes, ...], other: tuple[bytes, ...]) -> None:
     def hashed(parts: tuple[bytes, ...]) -> bytes:
-        return link_hash(b"", 1, 1, 0.0, 0.0, 0.0, *parts)  # type: ignore[arg-type]
+        return link_hash(b"", 1, 1, 0.0, 0.0, 0.0, *parts)
 
     assert (hashed(one) == hashed(other)) == (one == other)
 

@@ -22,6 +22,12 @@ def write(path: Path, text: str | bytes, mode: int = 0o600) -> Path:
     return path
 
 
+@pytest.fixture(params=["CSafeLoader", "SafeLoader"])
+def loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both of PyYAML's readers: with libyaml, and without."""
+    monkeypatch.setattr(yamlfile, "_Loader", getattr(yaml, request.param))
+
+
 def test_a_file_becomes_plain_data_with_the_place_of_every_key() -> None:
     document = parse("doors:\n  gate:\n    lock: sim/1\n    readers: [a, b]\n", "config.yaml")
     assert document.data == {"doors": {"gate": {"lock": "sim/1", "readers": ["a", "b"]}}}
@@ -30,6 +36,7 @@ def test_a_file_becomes_plain_data_with_the_place_of_every_key() -> None:
     assert not document.problems
 
 
+@pytest.mark.usefixtures("loader")
 def test_columns_count_characters_and_not_bytes() -> None:
     document = parse("site: {name: 示范小区, id: yard}\n", "config.yaml")
     assert document.places[("site", "id")].column == 20
@@ -48,6 +55,7 @@ def test_plain_scalars_hold_no_surprises(text: str, value: object) -> None:
     assert (type(found), found) == (type(value), value)
 
 
+@pytest.mark.usefixtures("loader")
 def test_quoted_text_stays_text() -> None:
     assert parse("a: '12'\nb: \"true\"\nc: |\n  5\n", "f").data == {"a": "12", "b": "true", "c": "5\n"}
 
@@ -80,6 +88,7 @@ def test_a_duplicate_key_names_both_places() -> None:
         ("{a: " * 40, "config.too_deep", 1, 129),
     ],
 )
+@pytest.mark.usefixtures("loader")
 def test_what_the_file_may_not_hold_is_told_at_its_place(text: str, key: str, line: int, column: int) -> None:
     problem = parse(text, "f").problems[0]
     assert (problem.key, problem.line, problem.column) == (key, line, column)
@@ -210,6 +219,7 @@ def test_what_a_yaml_writer_writes_is_read_back(data: dict[str, object]) -> None
 @pytest.mark.parametrize(
     "escape", ['"\\UFFFFFFFF"', '"\\U00110000"', '"\\uD800"', "%YAML " + "1" * 9000 + ".1\n---\n", "\ud800"]
 )
+@pytest.mark.usefixtures("loader")
 def test_impossible_characters_and_directives_are_problems(escape: str) -> None:
     document = parse(f"{escape}\n", "f")
     assert keys(document) == ["config.syntax"]

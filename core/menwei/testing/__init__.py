@@ -30,14 +30,17 @@ from menwei.model import (
     IdentifierType,
 )
 from menwei.panel import Panel
-from menwei.plugin import Context, Driver, Passage, Policy
+from menwei.plugin import Context, Driver, Memory, Passage, Policy
 
 CARD = frozenset({IdentifierType.CARD})
 
 
-def context(plugin: str = "test", granted: Mapping[str, Any] | None = None) -> Context:
-    """A `Context` as the core would hand it; `granted` are the permissions the site allowed."""
-    return Context(plugin, structlog.get_logger(plugin), TrustedClock(), granted=granted)
+def context(
+    plugin: str = "test", granted: Mapping[str, Any] | None = None, memory: Memory | None = None
+) -> Context:
+    """A `Context` as the core would hand it; `granted` are the permissions the site allowed, `memory` is for drivers
+    (`menwei.memory.FileMemory`)."""
+    return Context(plugin, structlog.get_logger(plugin), TrustedClock(), granted=granted, memory=memory)
 
 
 def credential(**changes: Any) -> Credential:

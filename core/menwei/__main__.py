@@ -1,0 +1,5 @@
+"""`python -m menwei`."""
+
+from menwei.cli import main
+
+main()

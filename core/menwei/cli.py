@@ -1,0 +1,340 @@
+"""`menwei`: the command line. Each command is a few lines over the API or over a module that is tested by itself.
+
+What needs the data goes through the running service's Unix socket (`cli_client.py`). `--json` is for scripts and has
+the API's shapes. A plugin's commands are found by its manifest and imported only when used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Coroutine, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from typer.core import TyperCommand, TyperGroup
+
+from menwei.messages import LANGUAGES, negotiate, t
+from menwei.version import __version__
+
+if TYPE_CHECKING:
+    from menwei.manifest import Found
+    from menwei.serving import Serving
+
+T = TypeVar("T")
+
+out = Console()
+err = Console(stderr=True)
+
+REFUSED = 1
+"""Exit code: the input or the state of things does not allow it; the reason was printed."""
+
+
+class Commands(TyperGroup):
+    """The core's commands and those that plugins declare in their manifests.
+
+    Typer carries its own copy of click in some versions and the package in others, hence `Any` for click's classes.
+    """
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *sorted(_declared())]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """For the help text: a plugin's command is shown with its plugin's summary and is not imported."""
+        command = super().get_command(ctx, cmd_name)
+        plugin = _declared().get(cmd_name) if command is None else None
+        if plugin is None or plugin.manifest is None:
+            return command
+        summary = plugin.manifest.summary
+        return TyperCommand(cmd_name, help=f"{summary.en} {summary.zh}")
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name = args[0] if args else ""
+        plugin = _declared().get(name) if super().get_command(ctx, name) is None else None
+        if plugin is None:
+            return super().resolve_command(ctx, args)
+        try:
+            return name, _plugin_command(plugin.package, name), args[1:]
+        except (Exception, SystemExit) as error:
+            raise fail(say("plugin.import", plugin=plugin.name, error=f"{type(error).__name__}: {error}")) from error
+
+
+def _declared() -> dict[str, Found]:
+    """Command → the plugin that declares it."""
+    from menwei.manifest import installed
+
+    return {name: plugin for plugin in installed().values() if plugin.manifest for name in plugin.manifest.commands}
+
+
+def _plugin_command(package: str, name: str) -> Any:
+    module = importlib.import_module(package)
+    made = typer.main.get_command(module.register_commands())
+    return getattr(made, "commands", {}).get(name, made)  # an app with one command is that command
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Menwei 门卫: opens the right doors for the right people · 为对的人开对的门",
+)  # fmt: skip
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", envvar="MENWEI_CONFIG", help="The site's config.yaml · 配置文件")]
+JsonOption = Annotated[bool, typer.Option("--json", help="For scripts: JSON · 供脚本使用")]
+CONFIG = Path("config.yaml")
+
+
+class _Settings:
+    """What stands before the command: the language of what is printed."""
+
+    language = "en"
+
+
+def language() -> str:
+    return _Settings.language
+
+
+def say(key: str, **values: object) -> str:
+    """A sentence for the person at the terminal."""
+    return t(language(), key, **values)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def fail(text: str) -> typer.Exit:
+    """Print why and leave with `REFUSED`; to be raised."""
+    err.print(text, style="red", markup=False, highlight=False)
+    return typer.Exit(REFUSED)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's work; what a person can mend is printed as a sentence, without a trace."""
+    from menwei.adoption import AdoptionError
+    from menwei.cli_client import ApiError
+    from menwei.house import ConfigRefused
+    from menwei.journal import JournalError
+    from menwei.keys import KeyTrouble
+    from menwei.store import StoreLocked, StoreTooNew
+    from menwei.web import NotLoopback
+
+    try:
+        return asyncio.run(work)
+    except ConfigRefused as error:
+        raise fail("\n".join(problem.text(language()) for problem in error.problems)) from None
+    except AdoptionError as error:
+        raise fail(error.text(language())) from None
+    except (ApiError, KeyTrouble, StoreLocked, StoreTooNew, JournalError, NotLoopback) as error:
+        raise fail(str(error)) from None
+    except OSError as error:
+        raise fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def quiet_log(level: int = logging.WARNING) -> None:
+    """Log lines on stderr, from `level` on."""
+    import structlog
+
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+
+
+@app.callback(invoke_without_command=True)
+def main_options(
+    ctx: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version · 版本")] = False,
+    lang: Annotated[str, typer.Option("--lang", envvar="MENWEI_LANG", help=f"{', '.join(LANGUAGES)} · 语言")] = "",
+) -> None:
+    _Settings.language = negotiate(lang or os.environ.get("LC_ALL") or os.environ.get("LANG") or "zh-CN")
+    quiet_log()
+    if version:
+        out.print(f"menwei {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.command("run", help="Serve the site until Ctrl-C · 运行门禁服务")
+def run_site(
+    config: ConfigOption = CONFIG,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more · 更多日志")] = False,
+) -> None:
+    from menwei.serving import serve
+
+    quiet_log(logging.INFO if verbose else logging.WARNING)
+
+    def started(site: Serving) -> None:
+        out.print(say("cli.serving", site=site.house.site.name, url=site.server.url), highlight=False)
+        if site.house.first_password:
+            out.print(say("cli.first_password", password=site.house.first_password), style="bold", highlight=False)
+        for repair in site.house.repairs():
+            out.print(f"! {site.house.messages.t(language(), repair.message, **repair.values)}", style="yellow", highlight=False)
+
+    run(serve(_existing(config), started))
+
+
+@app.command(help="Check the configuration and what it names, before anything starts · 检查配置")
+def check(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
+    from menwei.checking import check_all
+
+    found = check_all(_existing(config))
+    if as_json:
+        print_json([{"file": p.file, "line": p.line, "column": p.column, "path": p.path, "message": p.text(language())} for p in found])
+    else:
+        for problem in found:
+            err.print(problem.text(language()), markup=False, highlight=False)
+        out.print(say("cli.check.problems", count=len(found)) if found else say("cli.check.fine"), highlight=False)
+    if found:
+        raise typer.Exit(REFUSED)
+
+
+@app.command(help="Print the JSON schema of config.yaml, for editors · 配置文件的 JSON Schema")
+def schema() -> None:
+    from menwei.config import json_schema
+
+    print_json(json_schema())
+
+
+@app.command(help="Look for devices; nothing connects by itself · 查找设备")
+def discover(
+    config: ConfigOption = CONFIG,
+    as_json: JsonOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C · 持续查找")] = False,
+    seconds: Annotated[float, typer.Option(help="How long to look · 查找时间（秒）", min=0.1, max=600)] = 3.0,
+) -> None:
+    from menwei.cli_devices import look
+
+    run(look(config, as_json=as_json, watch=watch, seconds=seconds))
+
+
+@app.command(help="Test the connection to a discovered device and take it into the site · 接入设备")
+def adopt(
+    device: Annotated[str, typer.Argument(help="Its id, as `menwei discover` shows it · 设备编号")],
+    id: Annotated[str, typer.Option("--id", help="Its id in this site · 在本站的编号")] = "",
+    door: Annotated[list[str] | None, typer.Option("--door", help="ID[:LOCK]=NAME, e.g. gate=小区门 · 门")] = None,
+    access_point: Annotated[
+        list[str] | None, typer.Option("--access-point", help="ID[:DOOR]=READER, e.g. gate-in=in · 通行点")
+    ] = None,
+    setting: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE for its driver · 驱动参数")] = None,
+    secret: Annotated[bool, typer.Option("--secret", help="Ask for the device's secret · 输入设备密钥")] = False,
+    config: ConfigOption = CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    from menwei.cli_devices import take_in
+
+    password = typer.prompt(say("cli.secret"), hide_input=True, err=True) if secret else ""
+    run(take_in(_existing(config), device, id, door or [], access_point or [], setting or [], password, as_json))
+
+
+@app.command(help="List the plugins: version, state, permissions · 列出插件")
+def plugins(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
+    from menwei.cli_devices import list_plugins
+
+    list_plugins(config, as_json)
+
+
+@app.command(help="List everything a person could mend · 列出需要处理的问题")
+def doctor(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
+    async def ask() -> list[dict[str, Any]]:
+        async with _api(_existing(config)) as api:
+            return list((await api.get("/api/repairs"))["repairs"])
+
+    found = run(ask())
+    if as_json:
+        print_json(found)
+    else:
+        colours = {"error": "red", "warning": "yellow"}
+        for repair in found:
+            out.print(f"• {repair['text']}", style=colours.get(repair["severity"], ""), markup=False, highlight=False)
+        out.print(say("cli.doctor.count", count=len(found)) if found else say("cli.doctor.fine"), highlight=False)
+    if any(repair["severity"] == "error" for repair in found):
+        raise typer.Exit(REFUSED)
+
+
+@app.command(help="Start a plugin project: policy, driver or notifier · 新建插件项目")
+def new(
+    kind: Annotated[str, typer.Argument(help="policy, driver, notifier")],
+    name: Annotated[str, typer.Argument(help="A Python name · 名称")],
+    folder: Annotated[Path, typer.Option(help="Where to put it · 目录")] = Path(),
+) -> None:
+    from menwei.scaffolding import ScaffoldError, create
+
+    try:
+        written = create(kind, name, folder)
+    except ScaffoldError as error:
+        raise fail(say(error.key, **error.values)) from None
+    for path in written:
+        out.print(str(path), highlight=False)
+    root = folder / f"menwei-{name.replace('_', '-')}"
+    out.print(say("new.next", folder=str(root)), highlight=False)
+
+
+@app.command(help="Would this person pass, there and then, and if not, why? 解释能否通行。")
+def explain(
+    holder: Annotated[int, typer.Option(help="The person's id (`menwei people list`) · 人员编号")],
+    access_point: Annotated[str, typer.Option("--access-point", help="e.g. gate-in · 通行点")],
+    at: Annotated[str, typer.Option(help="2026-11-22T23:30, the site's time; now when left out · 时间")] = "",
+    config: ConfigOption = CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    async def ask() -> dict[str, Any]:
+        body = {"holder": holder, "access_point": access_point} | ({"at": at} if at else {})
+        async with _api(_existing(config)) as api:
+            return dict(await api.post("/api/explain", body))
+
+    found = run(ask())
+    if as_json:
+        print_json(found)
+        return
+    granted = found["outcome"] == "AccessGranted"
+    head = say("cli.explain.granted" if granted else "cli.explain.denied", at=found["at"], level=found["level"] or "–")
+    out.print(head, style="green" if granted else "red", markup=False, highlight=False)
+    for finding in found["findings"]:
+        out.print(say("cli.explain.credential", id=finding["credential"], sentence=finding["text"]), markup=False, highlight=False)
+        for check in finding["checks"]:
+            detail = f" ({check['detail']})" if check["detail"] else ""
+            out.print(f"  – {check['reason']} · {check['by']}: {check['text']}{detail}", markup=False, highlight=False)
+
+
+def _existing(config: Path) -> Path:
+    if not config.is_file():
+        raise fail(say("cli.no_config", file=str(config)))
+    return config
+
+
+def _api(config: Path, look_for: str = "") -> contextlib.AbstractAsyncContextManager[Any]:
+    from menwei.cli_client import api
+
+    return api(config, language(), look_for)
+
+
+def table(columns: list[str], rows: Iterator[tuple[str, ...]]) -> Table:
+    """A table whose headings are message keys; cells are data and are never read as markup."""
+    from rich.text import Text
+
+    made = Table(*(say(column) for column in columns), box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    return made
+
+
+def _add_groups() -> None:
+    from menwei import cli_journal, cli_people
+
+    app.add_typer(cli_people.app, name="people")
+    app.add_typer(cli_journal.app, name="journal")
+
+
+def main() -> None:
+    """The console script."""
+    _add_groups()
+    app()

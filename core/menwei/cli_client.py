@@ -1,0 +1,140 @@
+"""How commands reach the data: through the running service's Unix socket, or, when none runs, by holding its place.
+
+Either way it is the same API with the same checks; a command never opens the databases beside a running service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from menwei.config import load
+
+SLOW = aiohttp.ClientTimeout(total=600)
+"""A verification of years, an enrolment that waits for a person."""
+
+
+class ApiError(Exception):
+    """The service refused; the text is its sentence in the caller's language."""
+
+    def __init__(self, status: int, error: str, message: str, where: str = "") -> None:
+        super().__init__(f"{message} ({where})" if where else message)
+        self.status = status
+        self.error = error
+
+
+@dataclass(slots=True)
+class Api:
+    """The API as the operator sees it, or as an account after `sign_in`."""
+
+    session: aiohttp.ClientSession
+    headers: dict[str, str]
+    base: str = "http://localhost"
+
+    async def get(self, path: str, **query: Any) -> Any:
+        return await self._call("GET", path, params={key: value for key, value in query.items() if value is not None})
+
+    async def post(self, path: str, body: Any = None) -> Any:
+        return await self._call("POST", path, json=body if body is not None else {})
+
+    async def lines(self, path: str, body: Any) -> AsyncIterator[bytes]:
+        """The lines of a streamed answer."""
+        async with self.session.post(self.base + path, json=body, headers=self.headers, timeout=SLOW) as response:
+            if response.status >= 400:
+                raise _error(response.status, await response.json(content_type=None))
+            async for line in response.content:
+                yield line
+
+    async def sign_in(self, name: str, password: str) -> None:
+        """Be an account instead of the operator: the names of people can then be read. Raises `ApiError`."""
+        me = await self.post("/api/login", {"name": name, "password": password})
+        self.headers["X-CSRF-Token"] = me["csrf"]
+
+    async def _call(self, method: str, path: str, **words: Any) -> Any:
+        async with self.session.request(method, self.base + path, headers=self.headers, timeout=SLOW, **words) as response:
+            answer = await response.json(content_type=None)
+            if response.status >= 400:
+                raise _error(response.status, answer)
+            return answer
+
+
+def _error(status: int, answer: Any) -> ApiError:
+    facts = answer if isinstance(answer, dict) else {}
+    return ApiError(status, facts.get("error", ""), facts.get("message", f"HTTP {status}"), facts.get("where", ""))
+
+
+@asynccontextmanager
+async def api(config: Path, language: str, look_for: str = "") -> AsyncIterator[Api]:
+    """The API of the site of `config`. Starts nothing when the service runs; else opens the data for this command only
+    (raises what `Menwei.open` raises). `look_for`: the id of a device that must have been discovered first."""
+    from menwei.web import SOCKET_NAME
+
+    socket = load(config).data / SOCKET_NAME
+    if await _answers(socket):
+        async with _connected(socket, language) as service:
+            yield service
+        return
+    from menwei.serving import serving
+
+    with tempfile.TemporaryDirectory(prefix="menwei-") as folder:
+        private = Path(folder) / SOCKET_NAME
+        async with serving(config, offline=private) as site, _connected(private, language) as service:
+            if look_for:
+                await site.house.discovery.start()
+                try:
+                    await _until_seen(site.house.discovery, look_for)
+                    yield service
+                finally:
+                    await site.house.discovery.stop()
+            else:
+                yield service
+
+
+async def _until_seen(discovery: Any, device: str, seconds: float = 6.0) -> None:
+    """mDNS answers within about a second; a device that says nothing in six is not there, and adopting says so."""
+    end = asyncio.get_running_loop().time() + seconds
+    while device not in discovery.devices and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(0.1)
+
+
+async def _answers(socket: Path) -> bool:
+    if not socket.exists():
+        return False
+    with _short(socket) as path:
+        try:
+            _, writer = await asyncio.open_unix_connection(path)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+@asynccontextmanager
+async def _connected(socket: Path, language: str) -> AsyncIterator[Api]:
+    with _short(socket) as path:
+        connector = aiohttp.UnixConnector(path)
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
+            yield Api(session, {"Accept-Language": language, "Origin": "http://localhost"})
+
+
+class _short:
+    """A path of a socket that fits into the 108 bytes a Unix address has, however deep its folder lies."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+
+    def __enter__(self) -> str:
+        self._folder = os.open(self._socket.parent, os.O_RDONLY | os.O_DIRECTORY)
+        return f"/proc/self/fd/{self._folder}/{self._socket.name}"
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._folder)

@@ -1,0 +1,441 @@
+"""One site, running: opens the data, loads the plugins, joins doors, devices and the line, and ends them in order.
+
+`Menwei` is the composition root and nothing else: what it joins lives in the modules it imports. Everything that asks
+for services (the HTTP API, commands, plugins' contexts) gets them from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from menwei.access import CommandResult, Line, Queues
+from menwei.accounts import Accounts
+from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget
+from menwei.clock import TrustedClock
+from menwei.config import Loaded, Problem, build_site, load
+from menwei.devices import Devices
+from menwei.discovery import Discovery
+from menwei.doors import DoorRuntime, Doors
+from menwei.explain import Explanation, explain
+from menwei.journal import Entry, Journal, Position
+from menwei.journal_keys import MachineKeys
+from menwei.keys import Keys
+from menwei.loader import LoadedPlugin, PluginRow, plugins_table
+from menwei.loader import load as load_plugins
+from menwei.messages import Messages
+from menwei.model import Actor, CredentialIdentifier, DeviceInfo, DoorMode, Feedback
+from menwei.notify import NotifierRunner
+from menwei.panel import Panel
+from menwei.pending import Pendings, PinTries, Repeats
+from menwei.people import People
+from menwei.plugin import Context, Driver, Passage, Policy, Repair
+from menwei.repairs import collect
+from menwei.rights import Rights
+from menwei.schedules import Schedules
+from menwei.site import Site
+from menwei.store import Store
+from menwei.supervisor import Ready, Supervised, Supervisor
+from menwei.upkeep import Upkeep, local_date
+from menwei.watchdog import Watchdog
+
+log = structlog.get_logger(__name__)
+
+FIRE = Actor("fire input", "fire", "input")
+
+
+class ConfigRefused(Exception):
+    """The configuration has problems, and half of one is not used. `problems` name each place."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("\n".join(problem.text("en") for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class PluginDoors:
+    """The `doors` permission: a plugin acts on doors under its own name, in the journal like everybody."""
+
+    plugin: str
+    house: Menwei
+
+    async def command(self, door: str, mode: DoorMode, reason: str) -> CommandResult:
+        return await self.house.line.command(door, mode, Actor(self.plugin, "plugin", "plugin"), reason)
+
+
+class Menwei:
+    """The running site. `open` reads and checks, `start` begins to serve doors, `stop` ends in reverse."""
+
+    # Set in `open`, in the order of dependence.
+    loaded: Loaded
+    site: Site
+    data: Path
+    keys: Keys
+    store: Store
+    journal: Journal
+    clock: TrustedClock
+    rights: Rights
+    people: People
+    accounts: Accounts
+    messages: Messages
+    plugins: Mapping[str, LoadedPlugin]
+    supervisor: Supervisor
+    devices: Devices
+    doors: Doors
+    line: Line
+    discovery: Discovery
+    first_password: str | None = None
+    """The admin's password, once, when this start made the account."""
+
+    def __init__(self, path: Path, wall: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._wall = wall
+        self._stack = AsyncExitStack()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._queues: Queues | None = None
+        self._queue_task: asyncio.Task[None] | None = None
+        self._options: list[Problem] = []
+        self._overflows: set[str] = set()
+
+    # ---------------------------------------------------------------------------------------------------------- begin
+
+    @classmethod
+    async def open(cls, path: Path, *, wall: Callable[[], float] = time.time) -> Menwei:
+        """Read the configuration and open the data. Raises `ConfigRefused`, `KeyTrouble`, `StoreLocked`; then nothing
+        is left open. `wall` is the machine's clock; demonstrations and tests bring their own."""
+        house = cls(path, wall)
+        try:
+            await house._open()
+        except BaseException:
+            await house._stack.aclose()
+            raise
+        return house
+
+    async def _open(self) -> None:
+        self.loaded = load(self.path)
+        if self.loaded.config is None:
+            raise ConfigRefused(self.loaded.problems)
+        settings = self.loaded.config
+        self.site = build_site(settings)
+        self.data = self.loaded.data
+        self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.keys = Keys.open(self.data)
+        self.store = await Store.open(self.data / "store.db")
+        self._stack.push_async_callback(self.store.close)
+        self.journal = await Journal.open(self.data / "journal.db", self.site.id, MachineKeys(self.keys))
+        self._stack.push_async_callback(self.journal.close)
+        self.clock = TrustedClock(self.journal.last_at, self._wall)
+        self.rights = Rights(self.store, self.keys, now=self.clock.now)
+        await self.rights.load()
+        self.rights.snapshot.set_config_profiles(list(self.site.profiles))
+        self.people = People(self.store, self.rights, self.keys)
+        self.accounts = Accounts(self.store, self.keys, now=self.clock.now)
+        self.first_password = await self.accounts.create_first()
+        self.messages = Messages()
+        self.plugins = load_plugins(settings.plugins)
+        for plugin in self.plugins.values():
+            await self._welcome(plugin)
+        self.supervisor = Supervisor({})
+        sentence = partial(self.messages.says, self.site.language)
+        self.devices = Devices(self.site, self.supervisor, self.journal, self.clock, sentence)
+        self.schedules = self._compile()
+        self.line = self._line()
+        await self._assemble()
+        self.discovery = Discovery(settings.discovery.interfaces, self._finders(), wake=self.supervisor.wake)
+
+    async def _welcome(self, plugin: LoadedPlugin) -> None:
+        """A loaded plugin's words and tables."""
+        if not plugin.package or plugin.package not in sys.modules:
+            return
+        folder = Path(next(iter(sys.modules[plugin.package].__path__)))
+        if (folder / "locale").is_dir():
+            self.messages.add(plugin.package)
+        if plugin.schema is not None:
+            await self.store.migrate(plugin.name, plugin.schema, folder / "migrations")
+
+    async def start(self) -> None:
+        """Begin to serve: devices connect, doors obey, notifiers follow. Returns before any device is ready."""
+        settings = self.loaded.config
+        assert settings is not None
+        watchdog = Watchdog(packages=[plugin.package for plugin in self.plugins.values() if plugin.package])
+        watchdog.start()
+        self._stack.callback(watchdog.stop)
+        self.audit_later(Actor("menwei", "operator", "program"), "start", {"clock_behind": round(self.clock.behind)})
+        await self.supervisor.start()
+        self._stack.push_async_callback(self.supervisor.stop)
+        self._stack.callback(self.devices.close)
+        self._stack.callback(self.line.pendings.close)
+        upkeep = Upkeep(self)
+        for work in (upkeep.run(), *(runner.run() for runner in self._notifiers())):
+            self._spawn(work)
+        self._stack.push_async_callback(self._end_tasks)
+        await self.discovery.start()
+        self._stack.push_async_callback(self.discovery.stop)
+
+    async def stop(self) -> None:
+        """End everything that `open` and `start` began, newest first. What was recorded is on disk afterwards."""
+        for door in self.doors.values():
+            door.close()
+        await self._stack.aclose()
+
+    # ----------------------------------------------------------------------------------------------- doors and devices
+
+    def _line(self) -> Line:
+        return Line(
+            points=self.site.access_points, doors={}, view=self.rights.snapshot, times=self.schedules, hashes=self.keys,
+            panel=Panel({}), journal=self.journal, clock=self.clock, pendings=Pendings(), tries=PinTries(), repeats=Repeats(),
+            show=self._show, journal_required=self._settings.journal.required,
+        )  # fmt: skip
+
+    @property
+    def _settings(self) -> Any:
+        assert self.loaded.config is not None
+        return self.loaded.config
+
+    async def _assemble(self) -> None:
+        """Join the site's doors, policies and devices; called at start and after an adoption. A door whose facts did
+        not change goes on as it is, with its timers and alarms."""
+        left_in = {door: str(entry.data.get("mode", "")) for door, entry in (await self.journal.latest("DoorMode")).items()}
+        before = getattr(self, "doors", Doors())
+        self.doors = Doors()
+        for facts in self.site.doors.values():
+            old = before.get(facts.id)
+            if old is not None and old.facts == facts:
+                self.doors[facts.id] = old
+                continue
+            door = DoorRuntime(facts, self.devices, self.journal, self.clock, partial(self._taken), self._show)
+            if left_in.get(facts.id):
+                door.restore(DoorMode(left_in[facts.id]))
+            self.doors[facts.id] = door
+            if old is not None:
+                old.close()
+        policies, missing = self._policies()
+        self.line.points = self.site.access_points
+        self.line.doors = self.doors
+        self.line.panel = Panel(policies, missing)
+        self.devices.site = self.site
+        self.devices.doors = self.doors
+        self.devices.on_fire = self._fire
+        self._restart_queues()
+        await self.supervisor.replace(self._supervised())
+
+    def _restart_queues(self) -> None:
+        if self._queue_task is not None:
+            self._queue_task.cancel()
+        queues = Queues(self.line, self._overflow)
+        if self._queues is not None:
+            self._queues.hand_over(queues)
+        self._queues = queues
+        self.devices.submit = queues.submit
+        self._queue_task = self._spawn(queues.run())
+
+    def _supervised(self) -> dict[str, Supervised]:
+        self._options = []
+        drivers = {cls.name: (plugin, cls) for plugin in self.plugins.values() for cls in plugin.drivers}
+        wanted = {}
+        for device, section in self._settings.devices.items():
+            if section.driver not in drivers:
+                wanted[device] = Supervised(partial(_no_driver, section.driver), settings=section)
+                continue
+            plugin, cls = drivers[section.driver]
+            options = self.loaded.check_plugin_options(("devices", device), cls.Config)
+            if isinstance(options, list):
+                self._options += options
+                wanted[device] = Supervised(partial(_wrong_options, options), settings=section)
+                continue
+            wanted[device] = Supervised(partial(self._driver, device, plugin, cls, options), settings=(section, options))
+        return wanted
+
+    def _driver(self, device: str, plugin: LoadedPlugin, cls: type[Driver], options: Any, announce: Ready) -> Driver:
+        return cls(self.context(plugin), options, self.devices.reports(device, cls.identifiers, announce))
+
+    def _policies(self) -> tuple[dict[str, Policy], dict[str, str]]:
+        """The configured policies, and why those are missing that cannot be had: a door that names one denies."""
+        made: dict[str, Policy] = {}
+        missing: dict[str, str] = {}
+        for name, section in self._settings.policies.items():
+            plugin_name, _, class_name = section.policy.partition(".")
+            plugin = self.plugins.get(plugin_name)
+            cls = next((cls for cls in plugin.policies if cls.name == class_name), None) if plugin else None
+            if plugin is None or cls is None:
+                missing[name] = f"{section.policy}: " + (plugin.error if plugin and plugin.error else "not provided by any loaded plugin")
+                continue
+            options = self.loaded.check_plugin_options(("policies", name), cls.Config)
+            if isinstance(options, list):
+                self._options += options
+                missing[name] = "; ".join(problem.text("en") for problem in options)
+                continue
+            try:
+                made[name] = cls(self.context(plugin), options)
+            except (Exception, SystemExit) as error:
+                log.error("policy could not be made", policy=name, error=f"{type(error).__name__}: {error}")
+                missing[name] = f"{type(error).__name__}: {error}"
+        return made, missing
+
+    def context(self, plugin: LoadedPlugin) -> Context:
+        """What an object of `plugin` is handed: only what its manifest declares and the config allows."""
+        granted: dict[str, Any] = {}
+        if plugin.manifest is not None:
+            allowed = plugin.manifest.permissions.allowed(self._settings.plugins[plugin.name].allow)
+            if "rights" in allowed:
+                granted["rights"] = self.rights
+            if "doors" in allowed:
+                granted["doors"] = PluginDoors(plugin.name, self)
+            if plugin.schema is not None:
+                granted["store"] = self.store
+        return Context(plugin.name, structlog.get_logger(plugin.name), self.clock, granted=granted)
+
+    def _finders(self) -> list[Any]:
+        return [cls for plugin in self.plugins.values() for cls in plugin.finders]
+
+    def _notifiers(self) -> list[NotifierRunner]:
+        runners = []
+        for plugin in self.plugins.values():
+            for cls in plugin.notifiers:
+                options = self.loaded.check_plugin_options(("plugins", plugin.name), cls.Config)
+                if isinstance(options, list):
+                    self._options += options
+                    continue
+                runners.append(NotifierRunner(f"{plugin.name}.{cls.name}", cls(self.context(plugin), options), self.journal))
+        self.notifiers = runners
+        return runners
+
+    # -------------------------------------------------------------------------------------------------- what is called
+
+    async def reload(self) -> None:
+        """Read the files again and apply what differs: doors and devices that did not change are not touched. Raises
+        `ConfigRefused` and then changes nothing. Plugins, the web address and the site itself need a restart."""
+        loaded = load(self.path)
+        if loaded.config is None:
+            raise ConfigRefused(loaded.problems)
+        self.loaded = loaded
+        self.site = build_site(loaded.config)
+        self.rights.snapshot.set_config_profiles(list(self.site.profiles))
+        self.recompile_schedules()
+        await self._assemble()
+
+    def _compile(self) -> Schedules:
+        specs = {name: section.spec() for name, section in self._settings.schedules.items()}
+        return Schedules.compile(specs, self.site.zone, local_date(self.clock.now(), self.site.zone))
+
+    def recompile_schedules(self) -> None:
+        """Once a day and after a reload, off the decision line: swapped in as a whole."""
+        self.schedules = self._compile()
+        self.line.times = self.schedules
+
+    async def adopt(
+        self, device: str, id: str, doors: Sequence[NewDoor] = (), settings: Mapping[str, Any] | None = None
+    ) -> Adoption:
+        """Test the connection to a discovered device, write it into adopted.yaml and begin to use it. Raises `KeyError`
+        when nothing of that id is discovered, `AdoptionError` with a sentence for the installer; then nothing is
+        written."""
+        found = self.discovery.devices[device]
+        driver = next((cls for plugin in self.plugins.values() for cls in plugin.drivers if cls.name == found.driver), None)
+        if driver is None:
+            raise AdoptionError("adopt.no_driver", driver=found.driver)
+        adopted = await adopt(found, driver, self.path, id=id, settings=settings, doors=doors)
+        await self.reload()
+        return adopted
+
+    async def forget(self, id: str) -> tuple[str, ...]:
+        """Take an adopted device out again, with its doors; returns their ids. Raises `AdoptionError`."""
+        doors = await forget(self.path, id)
+        await self.reload()
+        return doors
+
+    def drivers(self) -> dict[str, str]:
+        """Device id → driver name, for every device of the config."""
+        return {id: section.driver for id, section in self._settings.devices.items()}
+
+    def plugin_rows(self, language: str) -> list[PluginRow]:
+        """The configured plugins, then those that are only installed."""
+        allow = {name: section.allow for name, section in self._settings.plugins.items()}
+        return plugins_table(self.plugins, allow, language=language)
+
+    async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
+        """The next card at a chosen reader, for enrolment; see `Devices.capture`."""
+        return await self.devices.capture(device, reader, seconds)
+
+    async def explain(self, holder: int, access_point: str, at: float | None = None) -> Explanation:
+        """Would this person pass, and if not, why? Raises `KeyError` for an unknown holder or access point."""
+        return await explain(self, holder, access_point, self.clock.now() if at is None else at)
+
+    async def audit(self, actor: Actor, action: str, data: Mapping[str, Any], personal: Mapping[str, Any] | None = None) -> Position | None:
+        """Record that somebody looked at or changed something; in the same chain as the passages."""
+        return await self.journal.record(self._audit_entry(actor, action, data, personal))
+
+    def audit_later(self, actor: Actor, action: str, data: Mapping[str, Any]) -> None:
+        self.journal.post(self._audit_entry(actor, action, data, None))
+
+    def _audit_entry(self, actor: Actor, action: str, data: Mapping[str, Any], personal: Mapping[str, Any] | None) -> Entry:
+        open_part = {"action": action, "role": actor.role, "by": actor.kind, **data}
+        return Entry("Audit", self.clock.now(), data=open_part, personal={"actor": actor.name, **(personal or {})})
+
+    def repairs(self) -> list[Repair]:
+        """Everything a person could mend, from the core, the plugins and the devices."""
+        return collect(self)
+
+    @property
+    def option_problems(self) -> tuple[Problem, ...]:
+        """What is wrong with the options of drivers, policies and notifiers, each at its place."""
+        return tuple(self._options)
+
+    def say(self, key: str, **values: Any) -> str:
+        """A sentence in the site's language."""
+        return self.messages.t(self.site.language, key, **values)
+
+    # ---------------------------------------------------------------------------------------------------------- inside
+
+    def _show(self, access_point: str, feedback: Feedback) -> None:
+        if point := self.site.access_points.get(access_point):
+            self.devices.show(point, feedback)
+
+    def _taken(self, passage: Passage) -> None:
+        point, door = self.site.access_points.get(passage.access_point), self.doors.get(passage.door)
+        if point and door and (names := point.policies + door.facts.policies):
+            self._spawn(self.line.panel.taken(names, passage))
+
+    def _fire(self, door: str) -> None:
+        self._spawn(self.line.command(door, DoorMode.LOCKED_OPEN, FIRE, "fire"))
+
+    def _overflow(self, access_point: str) -> None:
+        if access_point not in self._overflows:
+            self._overflows.add(access_point)
+            log.error("too many reads at once; some are dropped", access_point=access_point)
+        self.journal.post(Entry("ReadsDropped", self.clock.now(), self.site.access_points[access_point].door, access_point))
+
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task of the house failed", error=f"{type(error).__name__}: {error}", exc_info=error)
+
+    async def _end_tasks(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _no_driver(name: str, _announce: Callable[[DeviceInfo], None]) -> Driver:
+    raise LookupError(f"no loaded plugin provides the driver {name!r}: is its plugin named under `plugins:`?")
+
+
+def _wrong_options(problems: list[Problem], _announce: Callable[[DeviceInfo], None]) -> Driver:
+    raise ValueError("; ".join(problem.text("en") for problem in problems))
+
+
+__all__ = ["ConfigRefused", "Menwei"]

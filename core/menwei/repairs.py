@@ -1,0 +1,91 @@
+"""What `menwei doctor` and the console list: troubles a person can mend, each once, with what to do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from menwei.loader import PluginState
+from menwei.plugin import Policy, Repair
+from menwei.upkeep import local_date
+
+if TYPE_CHECKING:
+    from menwei.house import Menwei
+
+log = structlog.get_logger(__name__)
+
+FREE_DISK = 200 * 1024 * 1024
+"""Bytes. A journal of a large estate grows by some 10 MB a day; this leaves weeks to act."""
+HORIZON_WARNING = timedelta(days=30)
+
+
+def collect(house: Menwei) -> list[Repair]:
+    """Everything that could be mended now, the gravest first. Called on demand; reads memory and asks the disk."""
+    found = [*_clock(house), *_journal(house), *_disk(house.data), *_schedules(house), *opencv()]
+    found += [
+        Repair(f"option:{problem.path}", "repair.option", {"detail": problem.text(house.site.language)}, "error")
+        for problem in house.option_problems
+    ]
+    for plugin in house.plugins.values():
+        if plugin.state is not PluginState.OK:
+            values = {"plugin": plugin.name, "detail": plugin.explain(house.site.language)}
+            found.append(Repair(f"plugin:{plugin.name}", "repair.plugin", values, "error"))
+    for name, why in house.line.panel.troubles().items():
+        found.append(Repair(f"policy:{name}", "repair.policy", {"policy": name, "detail": why}, "error"))
+    for policy in house.line.panel.policies:
+        found += _of_policy(policy)
+    for runner in getattr(house, "notifiers", []):
+        found += runner.repairs()
+    found += house.supervisor.repairs()
+    found += house.discovery.repairs()
+    unique = {repair.key: repair for repair in found}
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(unique.values(), key=lambda repair: order.get(repair.severity, 3))
+
+
+def _clock(house: Menwei) -> list[Repair]:
+    behind = house.clock.behind
+    if not behind:
+        return []
+    return [Repair("clock", "repair.clock", {"seconds": f"{behind:.0f}"}, "error")]
+
+
+def _journal(house: Menwei) -> list[Repair]:
+    trouble = house.journal.trouble
+    return [Repair("journal", "repair.journal", {"detail": trouble}, "error")] if trouble else []
+
+
+def _disk(folder: Path) -> list[Repair]:
+    free = shutil.disk_usage(folder).free
+    if free >= FREE_DISK:
+        return []
+    return [Repair("disk", "repair.disk", {"folder": str(folder), "free": f"{free // (1024 * 1024)}"}, "error")]
+
+
+def _schedules(house: Menwei) -> list[Repair]:
+    today = local_date(house.clock.now(), house.site.zone)
+    if house.schedules.horizon - today > HORIZON_WARNING:
+        return []
+    return [Repair("schedules", "repair.horizon", {"date": house.schedules.horizon.isoformat()}, "error")]
+
+
+def opencv() -> list[Repair]:
+    """Two OpenCV packages overwrite one folder; pip stays silent, and removing one destroys the other."""
+    names = {distribution.metadata["Name"] for distribution in importlib.metadata.distributions()}
+    installed = sorted(name for name in names if name and name.lower().startswith("opencv-"))
+    if len(installed) < 2:
+        return []
+    return [Repair("opencv", "repair.opencv", {"packages": ", ".join(installed)})]
+
+
+def _of_policy(policy: Policy) -> list[Repair]:
+    try:
+        return policy.repairs()
+    except (Exception, SystemExit) as error:
+        log.error("a policy's repairs() failed", policy=policy.name, error=f"{type(error).__name__}: {error}")
+        return [Repair(f"policy-repairs:{policy.name}", "repair.policy", {"policy": policy.name, "detail": str(error)})]

@@ -1,0 +1,277 @@
+"""What one HTTP route is: the single source of its check, its answer and its line in the OpenAPI description.
+
+The core's own API (`api_*.py`) and every plugin's pages are lists of `Route`. `web.py` mounts them: it finds out who
+calls, refuses whom the route does not name, validates what came in against the route's models, calls the handler and
+serialises what it returns. A handler therefore sees only a `Call` that is already allowed and already well-formed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from menwei.model import Actor
+
+if TYPE_CHECKING:
+    from menwei.accounts import Session
+    from menwei.services import House
+
+
+class Role(StrEnum):
+    """What somebody may do. "operator" is whoever runs the machine (the Unix socket): no account has it."""
+
+    COMMITTEE = "committee"
+    GUARD = "guard"
+    REGISTRAR = "registrar"
+    LANDLORD = "landlord"
+    TENANT = "tenant"
+    INSTALLER = "installer"
+    AUDITOR = "auditor"
+    OPERATOR = "operator"
+
+
+class Kind(StrEnum):
+    """How somebody is known: by a session after signing in, by a token of a program, or as the machine's operator."""
+
+    ACCOUNT = "account"
+    TOKEN = "token"  # noqa: S105
+    OPERATOR = "operator"
+
+
+EVERYBODY = frozenset(Role)
+"""Every role, signed in. Not the same as `Route.public`, which asks for no sign-in at all."""
+
+ANY_KIND = frozenset(Kind)
+PEOPLE_ONLY = frozenset({Kind.ACCOUNT})
+NO_TOKENS = frozenset({Kind.ACCOUNT, Kind.OPERATOR})
+"""For what a program must not do with a token: make accounts, make further tokens."""
+
+
+NOTICE_COOKIE = "menwei-notice"
+"""A form that was refused without JavaScript: why, for the next page. Message key and values, nothing personal."""
+
+
+class Model(BaseModel):
+    """Base of what comes in and goes out. An unknown field is an error, not a typo that is silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_whole)
+"""On a whole number, behind its limits: JSON's 1.0 is one too (JSON schema, "integer")."""
+
+NOT_BLANK = r"\S"
+"""Pattern of a text that must say something."""
+
+
+class Done(Model):
+    """The answer of an action that has nothing to tell but that it was done."""
+
+    done: bool = True
+
+
+class Problem(Exception):
+    """A handler refuses: `status`, and `error`, which is both the code for programs and the message key for people.
+
+    `where` names the field ("body.valid_to") where one is to blame; `values` fill the message's placeholders.
+    """
+
+    def __init__(self, status: int, error: str, where: str = "", **values: object) -> None:
+        super().__init__(f"{status} {error} {where}".strip())
+        self.status = status
+        self.error = error
+        self.where = where
+        self.values = values
+
+
+class ProblemBody(Model):
+    """The one shape of every error: `error` is stable, `message` is for people in the caller's language."""
+
+    error: str
+    message: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request that passed every check.
+
+    `actor` is None only on public routes. `key` opens the personal fields: the manager's private key of an unlocked
+    session, None for guards, tokens and the operator. `address` is the peer's, for limits on tries.
+    """
+
+    house: House
+    actor: Actor | None
+    session: Session | None
+    language: str
+    path: Mapping[str, str]
+    query: Any
+    body: Any
+    address: str
+    request: web.Request
+    routes: Mapping[tuple[str, str], Route] = field(default_factory=dict)
+    """Every route of the house by method and path template."""
+
+    @property
+    def key(self) -> Any:
+        return self.session.unlocked if self.session is not None else None
+
+    @property
+    def who(self) -> Actor:
+        """The caller, on a route that is not public."""
+        if self.actor is None:
+            raise Problem(HTTPStatus.UNAUTHORIZED, "web.sign_in")
+        return self.actor
+
+    def t(self, key: str, **values: object) -> str:
+        """`key` in the caller's language."""
+        return self.house.messages.t(self.language, key, **values)
+
+    @property
+    def notice(self) -> str:
+        """Why the form before this page was refused, for browsers without JavaScript; empty when none was."""
+        try:
+            notice = json.loads(bytes.fromhex(self.request.cookies.get(NOTICE_COOKIE, "")) or b"{}")
+            key, values = (
+                str(notice["error"]),
+                {str(name): str(value) for name, value in notice["values"].items()},
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return ""  # there is none, or the cookie is not ours
+        return self.t(key, **values) if self.house.messages.find(self.language, key) is not None else ""
+
+    async def ask(
+        self,
+        method: str,
+        template: str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """What another route would answer this caller: how pages get their data, under the same checks as anybody.
+
+        Raises `Problem` as that route does, 403 when the caller may not use it; `KeyError` for a route nobody has.
+        """
+        route = self.routes[method, template]
+        if not route.admits(self.actor):
+            raise Problem(HTTPStatus.FORBIDDEN, "web.not_your_role")
+        return await route.handler(
+            replace(
+                self,
+                path=path or {},
+                query=route.query.model_validate(query or {}) if route.query is not None else None,
+                body=route.body.model_validate(body or {}) if route.body is not None else None,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Html:
+    """A page. `text` comes out of an autoescaping template, never out of joined strings."""
+
+    text: str
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class See:
+    """Go and look at another page of this house (303). `language` is kept for the pages that follow."""
+
+    location: str
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """The answer of signing in: the session whose token becomes the cookie, and what the caller is told."""
+
+    session: Session
+    answer: BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """The answer of signing out: the cookie is taken back."""
+
+    answer: BaseModel
+
+
+Answer = BaseModel | Html | See | SignedIn | SignedOut | web.StreamResponse
+Handler = Callable[[Call], Awaitable[Answer]]
+ShowProblem = Callable[[Call, Problem], Awaitable[Html | See]]
+
+_PARAMETER = re.compile(r"{(\w+)(?::[^{}]*(?:{[^{}]*}[^{}]*)*)?}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path.
+
+    `roles` and `kinds` say who may call; `public` asks for no sign-in. `summary` is a message key. `body` and `query`
+    are the models of what comes in, `response` of what goes out as JSON; a page (`page=True`) answers HTML, stands in
+    no OpenAPI description, and shows a refusal through `problem` instead of as JSON. `statuses` are refusals beyond
+    the usual ones. `media` describes an answer that is not JSON (a stream, a file).
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    roles: frozenset[Role] = frozenset()
+    kinds: frozenset[Kind] = ANY_KIND
+    public: bool = False
+    summary: str = ""
+    tags: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    response: type[BaseModel] | None = None
+    media: str = "application/json"
+    statuses: tuple[int, ...] = ()
+    destructive: bool = False
+    page: bool = False
+    problem: ShowProblem | None = None
+
+    def __post_init__(self) -> None:
+        if self.public == bool(self.roles):
+            raise ValueError(f"{self.method} {self.path}: a route is either public or names its roles")
+        if not self.path.startswith("/"):
+            raise ValueError(f"{self.method} {self.path}: a path starts with /")
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the path's parameters, in order."""
+        return tuple(_PARAMETER.findall(self.path))
+
+    @property
+    def template(self) -> str:
+        """The path as OpenAPI writes it: `{door}` without aiohttp's pattern."""
+        return _PARAMETER.sub(r"{\1}", self.path)
+
+    @property
+    def changes(self) -> bool:
+        return self.method not in {"GET", "HEAD", "OPTIONS"}
+
+    def admits(self, actor: Actor | None) -> bool:
+        """Whether this caller may use the route. Names that are no role or kind are nobody."""
+        if self.public:
+            return True
+        return actor is not None and actor.role in self.roles and actor.kind in self.kinds
+
+
+def number(text: str, where: str) -> int:
+    """A path parameter that is a row's number. Raises `Problem` 404: what is no number names nothing."""
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise Problem(HTTPStatus.NOT_FOUND, "web.not_found", where)
+    return int(text)
