@@ -4,8 +4,11 @@ device behind the doors is a stand-in, because no hardware is needed to ask who 
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -44,6 +47,7 @@ from menwei.web import application
 from menwei_console import register_routes
 
 PASSWORD = "correct horse 电池"
+FIRST_PASSWORD = "first-password.txt"
 CHEAP = WrapCost(1, 8, 1)
 """argon2 as weak as it can be: what is tested here is who may ask, not how long guessing takes."""
 SETTINGS = {
@@ -67,6 +71,14 @@ SETTINGS = {
     },
     "profiles": {"residents": [{"access_points": ["gate-in", "gate-out", "unit-in"]}]},
 }
+
+
+@cache
+def words() -> Messages:
+    """The catalogues of core and console, strict: a missing word fails a test. Read once, they are slow to parse."""
+    messages = Messages(strict=True)
+    messages.add("menwei_console")
+    return messages
 
 
 class StandIn:
@@ -139,7 +151,7 @@ class SmallHouse:
     def __init__(self) -> None:
         self.stack = AsyncExitStack()
         self.clock = TrustedClock()
-        self.messages = Messages(strict=True)
+        self.messages = words()
         self.devices = StandIn()
         self.supervisor = States()
         found = Discovered(
@@ -169,7 +181,7 @@ class SmallHouse:
         house.rights.snapshot.set_config_profiles(list(house.site.profiles))
         house.people = People(store, house.rights, keys)
         house.accounts = Accounts(store, keys, now=house.clock.now, cost=CHEAP)
-        house.first_password = await house.accounts.create_first() or ""
+        house.first_password = await house.accounts.create_first() or (folder / FIRST_PASSWORD).read_text()
         house.doors = Doors()
         for facts in house.site.doors.values():
             door = DoorRuntime(
@@ -273,8 +285,23 @@ async def sign_in(client: TestClient[Any, Any], role: str = "committee") -> Me:
 HOUSE = web.AppKey("house", SmallHouse)
 
 
+@pytest.fixture(scope="session")
+def empty_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of a house just founded, made once: migrating two databases is half of a test's time."""
+    folder = tmp_path_factory.mktemp("house")
+
+    async def found() -> None:
+        async with await SmallHouse.open(folder) as house:
+            (folder / FIRST_PASSWORD).write_text(house.first_password)
+
+    with ThreadPoolExecutor(1) as other:  # the test's own loop may be running in this thread
+        other.submit(asyncio.run, found()).result()
+    return folder
+
+
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[SmallHouse]:
+async def house(tmp_path: Path, empty_house: Path) -> AsyncIterator[SmallHouse]:
+    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
     async with await SmallHouse.open(tmp_path) as opened:
         yield opened
 
@@ -282,7 +309,6 @@ async def house(tmp_path: Path) -> AsyncIterator[SmallHouse]:
 @pytest.fixture
 async def client(house: SmallHouse) -> AsyncIterator[TestClient[Any, Any]]:
     """A browser at a house with the console's pages, not signed in."""
-    house.messages.add("menwei_console")
     app = application(house, register_routes())
     app[HOUSE] = house
     jar = CookieJar(unsafe=True)  # cookies for an address, which is what a test server has
@@ -290,4 +316,4 @@ async def client(house: SmallHouse) -> AsyncIterator[TestClient[Any, Any]]:
         yield opened
 
 
-__all__ = ["HOUSE", "PASSWORD", "SmallHouse", "client", "house", "sign_in"]
+__all__ = ["HOUSE", "PASSWORD", "SmallHouse", "client", "empty_house", "house", "sign_in"]

@@ -79,8 +79,8 @@ class Line:
                 self._wait_for_more(point, presented, verdict)
                 return verdict
             if verdict.outcome is Outcome.GRANTED:                                                       # 4 policies
-                refused = await self.panel.ask(point.policies + door.facts.policies, self._passage(point, verdict, request.at))
-                verdict = deny(verdict, *refused)
+                passage = self._passage(point, verdict, request.at)
+                verdict = deny(verdict, *await self.panel.ask(point.policies + door.facts.policies, passage))
             if verdict.outcome is Outcome.DENIED:                                                        # 5 record …
                 self.journal.post(self._entry(point, verdict, request))
                 self.show(point.id, Feedback(FeedbackKind.DENIED, verdict.says))
@@ -91,7 +91,7 @@ class Line:
                 self.journal.post(self._entry(point, verdict, request))
                 self.show(point.id, Feedback(FeedbackKind.DENIED, verdict.says))
                 return verdict
-            opened = await door.grant(verdict, position, self._passage(point, verdict, request.at))       # 6 door
+            opened = await door.grant(verdict, position, passage)                                        # 6 door
             self.show(point.id, Feedback(FeedbackKind.GRANTED, verdict.says) if opened else Feedback(FeedbackKind.DENIED, "door.try_again"))
             return verdict                                                                               # 7 the journal wakes its readers
 

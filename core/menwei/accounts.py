@@ -8,6 +8,7 @@ locked, and reading names asks for the password again (`unlock`).
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import secrets
 import time
@@ -73,7 +74,7 @@ class Accounts:
         self._now = now
         self._cost = cost or WrapCost()
         self._hasher = PasswordHasher(self._cost.time, self._cost.memory, self._cost.lanes)
-        self._nobody = self._hasher.hash(secrets.token_urlsafe())
+        self._nobody = _hash_of_nothing(self._cost)
         self._failures = Failures(monotonic)
         self._checking = asyncio.Semaphore(_AT_ONCE)
         self._sessions: dict[bytes, Held] = {}
@@ -355,6 +356,12 @@ def _digest(secret: str) -> bytes:
 def _session(token: str, held: Held) -> Session:
     csrf = hashlib.sha256(b"csrf " + token.encode()).hexdigest()
     return Session(token, csrf, held.account, held.created, held.expires, held.unlocked)
+
+
+def _hash_of_nothing(cost: WrapCost) -> str:
+    """A hash no password has, as slow to check as a real one; made up, because hashing would delay every start."""
+    salt, hashed = (base64.b64encode(secrets.token_bytes(size)).rstrip(b"=").decode() for size in (16, 32))
+    return f"$argon2id$v=19$m={cost.memory},t={cost.time},p={cost.lanes}${salt}${hashed}"
 
 
 def _verified(hasher: PasswordHasher, hashed: str, password: str) -> bool:

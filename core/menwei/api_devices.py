@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -189,7 +190,8 @@ async def adopt(call: Call) -> AdoptedOut:
 
 
 async def list_plugins(call: Call) -> PluginList:
-    rows = call.house.plugin_rows(call.language)
+    # In a thread: it reads the manifests of everything installed.
+    rows = await asyncio.to_thread(call.house.plugin_rows, call.language)
     return PluginList(
         plugins=tuple(
             PluginOut(

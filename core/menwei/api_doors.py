@@ -10,7 +10,7 @@ from aiohttp_sse import EventSourceResponse
 from pydantic import Field, StringConstraints
 
 from menwei.doors import COMMANDS, DoorView
-from menwei.entryview import LIVE, SHOWN, EntryView, view
+from menwei.entryview import LIVE, SHOWN, EntryView, place, view
 from menwei.journal import Position
 from menwei.model import DoorAlarm, DoorMode, DoorState
 from menwei.routes import NOT_BLANK, WHOLE, Call, Model, Problem, Role, Route
@@ -51,11 +51,12 @@ class DoorList(Model):
 
 
 class AccessPointOut(Model):
-    """One side of a door. `readers` are named "device/reader"."""
+    """One side of a door. `place` names it with its door; `readers` are named "device/reader"."""
 
     id: str
     door: str
     name: str
+    place: str
     readers: tuple[str, ...]
     security_levels: tuple[str, ...]
 
@@ -149,6 +150,7 @@ async def list_access_points(call: Call) -> AccessPointList:
             id=point.id,
             door=point.door,
             name=point.name,
+            place=place(call, point.door, point.id),
             readers=tuple(f"{device}/{reader}" for device, reader in point.readers),
             security_levels=tuple(entry.level.name for entry in point.levels),
         )

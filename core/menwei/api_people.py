@@ -6,7 +6,6 @@ and PINs go in and never come out again.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -30,9 +29,6 @@ from menwei.routes import NOT_BLANK, WHOLE, Call, Done, Model, Problem, Role, Ro
 DESK = frozenset({Role.COMMITTEE, Role.REGISTRAR, Role.OPERATOR})
 MOST_SECONDS = 60
 """How long a request may wait for a card: longer, and proxies and people have given up."""
-
-LOOK_EVERY = 0.3
-"""Seconds between two looks whether the browser still waits."""
 
 NameText = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NOT_BLANK)]
 ShortText = Annotated[str, StringConstraints(max_length=60, strip_whitespace=True)]
@@ -65,16 +61,6 @@ class Validity(Model):
         return midnight(self.last_day, zone, after=1) if self.last_day is not None else FOREVER
 
 
-class NewPerson(Model):
-    """Somebody to enter. `external_id` is their number in another list, or their room; no two have the same."""
-
-    name: NameText
-    external_id: ShortText | None = None
-    phone: ShortText = ""
-    note: NoteText = ""
-    extended: bool = False
-
-
 class Added(Model):
     """`id` of what was made."""
 
@@ -90,6 +76,18 @@ class NewCard(Validity):
     profiles: ProfileIds = ()
     pin: Pin | None = None
     duress_pin: Pin | None = None
+
+
+class NewPerson(Model):
+    """Somebody to enter. `external_id` is their number in another list, or their room; no two have the same.
+    With `card`, the person and the card are entered together or not at all."""
+
+    name: NameText
+    external_id: ShortText | None = None
+    phone: ShortText = ""
+    note: NoteText = ""
+    extended: bool = False
+    card: NewCard | None = None
 
 
 class Capture(Validity):
@@ -283,6 +281,18 @@ async def list_profiles(call: Call) -> ProfileList:
 
 async def add_person(call: Call) -> Added:
     body: NewPerson = call.body
+    first: dict[str, Any] = {}
+    if body.card is not None:
+        zone = call.house.site.zone
+        first = {
+            "cards": [_card(body.card, "body.card.value")],
+            "profiles": body.card.profiles,
+            "valid_from": body.card.begins(zone),
+            "valid_to": body.card.ends(zone),
+            "pin": body.card.pin,
+            "duress_pin": body.card.duress_pin,
+            "label": body.card.label,
+        }
     with refusing():
         holder = await call.house.people.add(
             body.name,
@@ -291,9 +301,21 @@ async def add_person(call: Call) -> Added:
             note=body.note,
             extended=body.extended,
             actor=call.who,
+            **first,
         )
     await _audit(call, "people.add", holder=holder)
     return Added(id=holder)
+
+
+def _card(given: NewCard, where: str) -> CredentialIdentifier:
+    """A card number as it was typed, in its one spelling."""
+    try:
+        card = normalise(given.format, given.value)
+    except CardFormatError as error:
+        raise Problem(HTTPStatus.CONFLICT, error.key, where, **error.values) from None
+    if is_random(card):
+        raise Problem(HTTPStatus.CONFLICT, "card.random", where)
+    return card
 
 
 async def end_person(call: Call) -> Done:
@@ -308,9 +330,8 @@ async def capture(call: Call) -> Added:
     """Waits for the card without holding anything but this request; the person must exist before anybody touches."""
     holder = await _existing(call)
     device, reader = _reader(call, call.body.reader)
-    waiting = asyncio.ensure_future(call.house.capture(device, reader, call.body.seconds))
     try:
-        card = await _unless_gone(call, waiting)
+        card = await call.unless_gone(call.house.capture(device, reader, call.body.seconds))
     except TimeoutError:
         raise Problem(HTTPStatus.CONFLICT, "web.no_card") from None
     except NotReady:
@@ -320,23 +341,8 @@ async def capture(call: Call) -> Added:
     return await _enrol(call, holder, card)
 
 
-async def _unless_gone(call: Call, waiting: asyncio.Future[CredentialIdentifier]) -> CredentialIdentifier:
-    """The card, unless whoever asked for it went away: then the next touch is a passage again, not an enrolment."""
-    try:
-        while not waiting.done():
-            await asyncio.wait({waiting}, timeout=LOOK_EVERY)
-            if call.request.transport is None or call.request.transport.is_closing():
-                raise TimeoutError
-        return waiting.result()
-    finally:
-        waiting.cancel()
-
-
 async def add_card(call: Call) -> Added:
-    try:
-        card = normalise(call.body.format, call.body.value)
-    except CardFormatError as error:
-        raise Problem(HTTPStatus.CONFLICT, error.key, "body.value", **error.values) from None
+    card = _card(call.body, "body.value")
     return await _enrol(call, await _existing(call), card)
 
 
@@ -349,8 +355,10 @@ async def _existing(call: Call) -> int:
 
 
 def _reader(call: Call, text: str) -> tuple[str, str]:
+    """A door's reader, or one at a desk that belongs to no door."""
     device, _, reader = text.partition("/")
-    if (device, reader) not in call.house.site.readers:
+    here = call.house.supervisor.info(device) if device in call.house.drivers() else None
+    if (device, reader) not in call.house.site.readers and (here is None or reader not in here.readers):
         raise Problem(HTTPStatus.NOT_FOUND, "web.no_reader", "body.reader")
     return device, reader
 

@@ -48,6 +48,9 @@ class JournalKeys(Protocol):
     def open(self, sealed: bytes, context: bytes) -> bytes:
         """The plaintext; `ValueError` or `cryptography.exceptions.InvalidTag` when key, context or bytes differ."""
 
+    def random(self, count: int) -> bytes:
+        """Fresh random bytes, for salts."""
+
     def blind(self, text: str) -> bytes:
         """A keyed hash of 16 bytes: equal texts are found, nobody without the key can tell which."""
 

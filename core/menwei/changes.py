@@ -66,6 +66,12 @@ class ExternalIdTaken(RightsError):
     says = "rights.external_id_taken"
 
 
+class NotReviewed(RightsError):
+    """A plugin that must look at this change failed over it."""
+
+    says = "rights.not_reviewed"
+
+
 class IdentifierTaken(RightsError):
     """The identifier belongs to another credential that has not ended; `holder` and `credential` say whose."""
 
@@ -145,6 +151,30 @@ class PutCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class SetValidity:
+    """The credential holds [from, to), and is otherwise as it was."""
+
+    credential: int
+    valid_from: float
+    valid_to: float
+
+    def describe(self) -> dict[str, Any]:
+        valid_to = self.valid_to if math.isfinite(self.valid_to) else None
+        return {"credential": self.credential, "valid_from": self.valid_from, "valid_to": valid_to}
+
+
+@dataclass(frozen=True, slots=True)
+class SetProfiles:
+    """The credential carries exactly these profiles, in this order, and is otherwise as it was."""
+
+    credential: int
+    profiles: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        return {"credential": self.credential, "profiles": list(self.profiles)}
+
+
+@dataclass(frozen=True, slots=True)
 class SetState:
     """Enabled, Disabled, Lost or Ended."""
 
@@ -220,6 +250,8 @@ Change = (
     | EndHolder
     | RemoveHolder
     | PutCredential
+    | SetValidity
+    | SetProfiles
     | SetState
     | PutIdentifier
     | RemoveIdentifier

@@ -78,7 +78,8 @@ def _policies(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Probl
 def _notifiers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
     found: list[Problem] = []
     for plugin in plugins.values():
-        for cls in plugin.notifiers:
-            options = loaded.check_plugin_options(("plugins", plugin.name), cls.Config)
+        models = [cls.Config for cls in plugin.notifiers] + [cls.Config for cls in plugin.services]
+        for model in models:
+            options = loaded.check_plugin_options(("plugins", plugin.name), model)
             found += options if isinstance(options, list) else []
     return found

@@ -100,6 +100,11 @@ def language() -> str:
     return _Settings.language
 
 
+def use_language(wanted: str) -> None:
+    """Speak this language from now on: for a command that has a `--lang` of its own."""
+    _Settings.language = negotiate(wanted)
+
+
 def say(key: str, **values: object) -> str:
     """A sentence for the person at the terminal."""
     return t(language(), key, **values)
@@ -327,7 +332,8 @@ def table(columns: list[str], rows: Iterator[tuple[str, ...]]) -> Table:
     return made
 
 
-def _add_groups() -> None:
+def add_groups() -> None:
+    """Attach the groups of commands; theirs import this module, hence not at the top."""
     from menwei import cli_journal, cli_people
 
     app.add_typer(cli_people.app, name="people")
@@ -336,5 +342,5 @@ def _add_groups() -> None:
 
 def main() -> None:
     """The console script."""
-    _add_groups()
+    add_groups()
     app()

@@ -45,6 +45,9 @@ class Api:
     async def post(self, path: str, body: Any = None) -> Any:
         return await self._call("POST", path, json=body if body is not None else {})
 
+    async def put(self, path: str, body: Any = None) -> Any:
+        return await self._call("PUT", path, json=body if body is not None else {})
+
     async def lines(self, path: str, body: Any) -> AsyncIterator[bytes]:
         """The lines of a streamed answer."""
         async with self.session.post(self.base + path, json=body, headers=self.headers, timeout=SLOW) as response:

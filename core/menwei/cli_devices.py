@@ -76,7 +76,15 @@ async def take_in(
     body = {
         "device": device,
         "id": id or config_id(device),
-        "doors": [{"id": d.id, "name": d.name, "lock": d.lock, "access_points": dict(d.access_points)} for d in made],
+        "doors": [
+            {
+                "id": door.id,
+                "name": door.name,
+                "lock": door.lock,
+                "access_points": [{"id": id, "reader": reader} for id, reader in door.access_points.items()],
+            }
+            for door in made
+        ],
         "settings": given,
     }
     async with _api(config, look_for=device) as api:

@@ -7,6 +7,7 @@ declares and only for its own readers.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,14 @@ from menwei.model import (
     AccessPoint,
     CredentialIdentifier,
     DeviceInfo,
+    Document,
     DoorMode,
     DoorState,
     Feedback,
     IdentifierType,
     Request,
 )
-from menwei.patience import within
+from menwei.patience import beside
 from menwei.plugin import Clock, Driver, NotReady
 from menwei.supervisor import DeviceState, Supervisor
 
@@ -37,6 +39,9 @@ log = structlog.get_logger(__name__)
 
 DIGITS = 16
 """The longest number that is taken from a keypad; PINs and visitor codes are shorter."""
+DOCUMENT_NAME = 70
+"""The longest name that an identity document has room for."""
+DOCUMENT_NUMBER = re.compile("[0-9A-Z]{9,18}")
 
 
 class Devices:
@@ -49,6 +54,7 @@ class Devices:
         self._clock = clock
         self._words = words
         self._captures: dict[tuple[str, str], asyncio.Future[CredentialIdentifier]] = {}
+        self._documents: dict[tuple[str, str], asyncio.Future[Document]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._unassigned: set[tuple[str, str]] = set()
         self._inputs: dict[str, set[tuple[str, str]]] = {}
@@ -70,13 +76,13 @@ class Devices:
         shown = Feedback(feedback.kind, self._words(feedback.text), feedback.seconds)
         for device, reader in point.readers:
             if driver := self._supervisor.driver(device):
-                self._start(self._show(driver, device, reader, shown))
+                self._show(driver, device, reader, shown)
 
-    async def _show(self, driver: Driver, device: str, reader: str, feedback: Feedback) -> None:
-        try:
-            await within(COMMAND_TIME, lambda: driver.feedback(reader, feedback))
-        except Exception as error:  # a reader that cannot blink is told to the installer and stops nobody
+    def _show(self, driver: Driver, device: str, reader: str, feedback: Feedback) -> None:
+        def failed(error: Exception) -> None:  # a reader that cannot blink is told to the installer and stops nobody
             log.warning("no feedback at the reader", device=device, reader=reader, error=f"{type(error).__name__}: {error}")
+
+        self._keep(beside(COMMAND_TIME, lambda: driver.feedback(reader, feedback), failed))
 
     def _driver(self, device: str) -> Driver:
         driver = self._supervisor.driver(device)
@@ -98,6 +104,32 @@ class Devices:
             return await asyncio.wait_for(future, seconds)
         finally:
             del self._captures[key]
+
+    async def capture_document(self, device: str, reader: str, seconds: float) -> Document:
+        """The next identity document at this enrolment reader; nothing is read there before this call and after it.
+        Raises `TimeoutError`; `RuntimeError` when somebody already waits there; `NotReady` when the reader is away.
+
+        The number in it goes no further than a keyed hash and its last four characters.
+        """
+        self._driver(device)
+        key = (device, reader)
+        if key in self._documents:
+            raise RuntimeError("somebody is already enrolling at this reader")
+        self._documents[key] = future = asyncio.get_running_loop().create_future()
+        try:
+            return await asyncio.wait_for(future, seconds)
+        finally:
+            del self._documents[key]
+
+    def document(self, device: str, reader: str, document: Document) -> None:
+        """An identity document was read: for the desk that waits, otherwise it is forgotten."""
+        waiting = self._documents.get((device, reader))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(document)
+
+    def document_wanted(self, device: str, reader: str) -> bool:
+        waiting = self._documents.get((device, reader))
+        return waiting is not None and not waiting.done()
 
     # ---------------------------------------------------------------------------------------- what the hardware says
 
@@ -166,7 +198,9 @@ class Devices:
             self.post("DeviceState", "", {"device": device, "state": state, "text": text[:200]})
 
     def _start(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        self._keep(asyncio.get_running_loop().create_task(work))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -208,6 +242,15 @@ class DeviceReports:
             log.warning("what was typed is not a number", device=self._device, reader=reader, length=len(digits))
             return
         self._devices.read(self._device, reader, CredentialIdentifier(IdentifierType.PIN, PIN_FORMAT, digits), received)
+
+    def document(self, reader: str, document: Document) -> None:
+        if not (0 < len(document.name) <= DOCUMENT_NAME and DOCUMENT_NUMBER.fullmatch(document.number)):
+            log.warning("unreadable document", device=self._device, reader=reader, kind=str(document.kind)[:32])
+            return
+        self._devices.document(self._device, reader, document)
+
+    def document_wanted(self, reader: str) -> bool:
+        return self._devices.document_wanted(self._device, reader)
 
     def door_state(self, lock: str, state: DoorState) -> None:
         if door := self._devices.door(self._device, lock):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import typer
     from sqlalchemy import MetaData
 
-    from menwei.plugin import Driver, Finder, Notifier, Policy, Recognizer
+    from menwei.plugin import Driver, Finder, Notifier, Policy, Recognizer, Service
     from menwei.routes import Route
 
 PROJECT = "menwei"
@@ -46,6 +46,10 @@ class Hooks:
     @hookspec
     def register_notifiers(self) -> list[type[Notifier]]:  # type: ignore[empty-body]
         """Notifier classes: they follow the journal behind a durable cursor and tell somebody."""
+
+    @hookspec
+    def register_services(self) -> list[type[Service]]:  # type: ignore[empty-body]
+        """Service classes: what a plugin's routes and policies share, and its background work. One instance each."""
 
     @hookspec
     def register_schema(self) -> MetaData:  # type: ignore[empty-body]

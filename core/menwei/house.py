@@ -11,22 +11,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
-from menwei.access import CommandResult, Line, Queues
+from menwei.access import Line, Queues
 from menwei.accounts import Accounts
 from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget
+from menwei.background import Services
 from menwei.clock import TrustedClock
 from menwei.config import Loaded, Problem, build_site, load
 from menwei.devices import Devices
 from menwei.discovery import Discovery
 from menwei.doors import DoorRuntime, Doors
 from menwei.explain import Explanation, explain
+from menwei.granting import PluginSite, grants
 from menwei.journal import Entry, Journal, Position
 from menwei.journal_keys import MachineKeys
 from menwei.keys import Keys
@@ -38,7 +39,7 @@ from menwei.notify import NotifierRunner
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import People
-from menwei.plugin import Context, Driver, Passage, Policy, Repair
+from menwei.plugin import Context, Driver, Passage, Policy, Repair, Service
 from menwei.repairs import collect
 from menwei.rights import Rights
 from menwei.schedules import Schedules
@@ -51,6 +52,7 @@ from menwei.watchdog import Watchdog
 log = structlog.get_logger(__name__)
 
 FIRE = Actor("fire input", "fire", "input")
+S = TypeVar("S", bound=Service)
 
 
 class ConfigRefused(Exception):
@@ -59,17 +61,6 @@ class ConfigRefused(Exception):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(problem.text("en") for problem in problems))
         self.problems = problems
-
-
-@dataclass(frozen=True, slots=True)
-class PluginDoors:
-    """The `doors` permission: a plugin acts on doors under its own name, in the journal like everybody."""
-
-    plugin: str
-    house: Menwei
-
-    async def command(self, door: str, mode: DoorMode, reason: str) -> CommandResult:
-        return await self.house.line.command(door, mode, Actor(self.plugin, "plugin", "plugin"), reason)
 
 
 class Menwei:
@@ -105,6 +96,7 @@ class Menwei:
         self._queue_task: asyncio.Task[None] | None = None
         self._options: list[Problem] = []
         self._overflows: set[str] = set()
+        self.services = Services()
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
@@ -149,6 +141,7 @@ class Menwei:
         self.devices = Devices(self.site, self.supervisor, self.journal, self.clock, sentence)
         self.schedules = self._compile()
         self.line = self._line()
+        self.services.make(self.plugins, self._service_options, self.context, self.rights)
         await self._assemble()
         self.discovery = Discovery(settings.discovery.interfaces, self._finders(), wake=self.supervisor.wake)
 
@@ -175,7 +168,8 @@ class Menwei:
         self._stack.callback(self.devices.close)
         self._stack.callback(self.line.pendings.close)
         upkeep = Upkeep(self)
-        for work in (upkeep.run(), *(runner.run() for runner in self._notifiers())):
+        notifiers, services = self._notifiers(), self.services.runners
+        for work in (upkeep.run(), *(runner.run() for runner in notifiers), *(runner.run() for runner in services)):
             self._spawn(work)
         self._stack.push_async_callback(self._end_tasks)
         await self.discovery.start()
@@ -252,7 +246,10 @@ class Menwei:
                 self._options += options
                 wanted[device] = Supervised(partial(_wrong_options, options), settings=section)
                 continue
-            wanted[device] = Supervised(partial(self._driver, device, plugin, cls, options), settings=(section, options))
+            # A door that is new or changed knows neither contact nor lock: its device says all that when it connects.
+            doors = tuple(door for door in self.site.doors.values() if door.device == device)
+            make = partial(self._driver, device, plugin, cls, options)
+            wanted[device] = Supervised(make, settings=(section, options, doors))
         return wanted
 
     def _driver(self, device: str, plugin: LoadedPlugin, cls: type[Driver], options: Any, announce: Ready) -> Driver:
@@ -283,16 +280,19 @@ class Menwei:
 
     def context(self, plugin: LoadedPlugin) -> Context:
         """What an object of `plugin` is handed: only what its manifest declares and the config allows."""
-        granted: dict[str, Any] = {}
-        if plugin.manifest is not None:
-            allowed = plugin.manifest.permissions.allowed(self._settings.plugins[plugin.name].allow)
-            if "rights" in allowed:
-                granted["rights"] = self.rights
-            if "doors" in allowed:
-                granted["doors"] = PluginDoors(plugin.name, self)
-            if plugin.schema is not None:
-                granted["store"] = self.store
-        return Context(plugin.name, structlog.get_logger(plugin.name), self.clock, granted=granted)
+        allow = self._settings.plugins[plugin.name].allow
+        allowed = plugin.manifest.permissions.allowed(allow) if plugin.manifest is not None else ()
+        return Context(
+            plugin.name, structlog.get_logger(plugin.name), self.clock, granted=grants(plugin, allowed, self, self.keys),
+            view=PluginSite(self), find_service=partial(self.services.find_for, plugin),
+        )  # fmt: skip
+
+    def _service_options(self, plugin: LoadedPlugin, cls: type[Service]) -> Any:
+        return self.loaded.check_plugin_options(("plugins", plugin.name), cls.Config)
+
+    def service(self, cls: type[S]) -> S:
+        """The running service of a plugin. Raises `LookupError`."""
+        return self.services.find(cls)
 
     def _finders(self) -> list[Any]:
         return [cls for plugin in self.plugins.values() for cls in plugin.finders]
@@ -387,7 +387,7 @@ class Menwei:
     @property
     def option_problems(self) -> tuple[Problem, ...]:
         """What is wrong with the options of drivers, policies and notifiers, each at its place."""
-        return tuple(self._options)
+        return (*self.services.option_problems, *self._options)
 
     def say(self, key: str, **values: Any) -> str:
         """A sentence in the site's language."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -104,7 +103,7 @@ def draft(entry: Entry, keys: JournalKeys, future: asyncio.Future[Any] | None = 
         entry.kind, at, time.time(), time.monotonic(), entry.door, entry.access_point, data, future=future
     )
     if entry.personal is not None:
-        salt, plain = os.urandom(SALT_SIZE), _json(entry.personal)
+        salt, plain = keys.random(SALT_SIZE), _json(entry.personal)
         made.commitment = commit(salt, plain)
         made.sealed = keys.seal(salt + plain, seal_context(made.commitment))
         holder = entry.personal.get("holder")

@@ -20,6 +20,9 @@ class MachineKeys:
         except SealBroken as error:
             raise ValueError(str(error)) from error
 
+    def random(self, count: int) -> bytes:
+        return self._keys.random(count)
+
     def blind(self, text: str) -> bytes:
         return self._keys.blind(text)
 

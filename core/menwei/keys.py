@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from menwei.model import CredentialIdentifier
+from menwei.randomness import Randomness
 
 MACHINE_KEY = "machine.key"
 KEY_LENGTH = 32
@@ -75,6 +76,7 @@ class Keys:
         self._pin = _Hmac(_derive(machine_key, "pins"))
         self._blind = _Hmac(_derive(machine_key, "blind index"))
         self._seal = AESGCM(_derive(machine_key, "seal"))
+        self._random = Randomness()
         self.fingerprint = _derive(machine_key, "fingerprint")[:DIGEST_LENGTH]
         """Tells two machine keys apart and says nothing about either; stands in the store."""
 
@@ -120,8 +122,12 @@ class Keys:
 
     def seal(self, plaintext: bytes, context: str) -> bytes:
         """Encrypt for this machine. `context` names the place it is for; it opens nowhere else."""
-        nonce = os.urandom(_NONCE)
+        nonce = self.random(_NONCE)
         return nonce + self._seal.encrypt(nonce, plaintext, context.encode())
+
+    def random(self, count: int) -> bytes:
+        """Fresh random bytes for a nonce or a salt."""
+        return self._random.take(count)
 
     def unseal(self, sealed: bytes, context: str) -> bytes:
         """The plaintext of `seal`. Raises `SealBroken`."""

@@ -26,7 +26,7 @@ from sqlalchemy import MetaData
 
 from menwei.hookspecs import PROJECT, Hooks
 from menwei.manifest import Explained, Failure, Found, Manifest, installed
-from menwei.plugin import Config, Driver, Finder, Notifier, Policy, Recognizer
+from menwei.plugin import Config, Driver, Finder, Notifier, Policy, Recognizer, Service
 from menwei.routes import Route
 from menwei.schema import Undeclared, check_declared
 from menwei.version import API_VERSION
@@ -69,6 +69,7 @@ class LoadedPlugin:
     recognizers: tuple[type[Recognizer], ...] = ()
     policies: tuple[type[Policy], ...] = ()
     notifiers: tuple[type[Notifier], ...] = ()
+    services: tuple[type[Service], ...] = ()
     schema: MetaData | None = None
     routes: tuple[Route, ...] = ()
     commands: typer.Typer | None = None
@@ -162,6 +163,7 @@ class _Registration:
             notifiers=self._classes(
                 manager, "register_notifiers", Notifier, self._hears_only_what_it_declared
             ),
+            services=self._classes(manager, "register_services", Service),
             schema=self._schema(manager),
             routes=self._routes(manager),
             commands=self._commands(manager),

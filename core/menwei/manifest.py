@@ -172,11 +172,13 @@ class Discovers(_Part):
 
 
 class Permissions(_Part):
-    """What the plugin wants. `facts` are journal kinds it hears, `tables` its own tables, `hosts` network hosts it
-    speaks to (for the installer to read: a process cannot hold its own code to it); `rights` and `doors` must also be
-    allowed in the config."""
+    """What the plugin wants. `facts` are journal kinds it hears, `publishes` kinds of its own that it writes, `tables`
+    its own tables, `services` plugins whose services it uses, `hosts` network hosts it speaks to (for the installer to
+    read: a process cannot hold its own code to it); `rights` and `doors` must also be allowed in the config."""
 
     facts: tuple[str, ...] = ()
+    publishes: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]{0,63}$")], ...] = ()
+    services: tuple[Annotated[str, StringConstraints(pattern=NAME)], ...] = ()
     rights: bool = False
     doors: bool = False
     tables: tuple[str, ...] = ()
@@ -186,7 +188,7 @@ class Permissions(_Part):
     def asked(self) -> tuple[str, ...]:
         """As words for a table: `rights`, `doors`, `pages`, `facts:AccessGranted`, `tables:visits`, `hosts:…`."""
         flags = [word for word in ("rights", "doors", "pages") if getattr(self, word)]
-        lists = [f"{word}:{value}" for word in ("facts", "tables", "hosts") for value in getattr(self, word)]
+        lists = [f"{word}:{value}" for word in ("facts", "publishes", "tables", "services", "hosts") for value in getattr(self, word)]
         return (*flags, *lists)
 
     def allowed(self, allow: Collection[str]) -> tuple[str, ...]:

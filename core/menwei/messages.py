@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
@@ -41,6 +41,7 @@ def placeholders(text: str) -> frozenset[str]:
     return frozenset(PLACEHOLDER.findall(text))
 
 
+@lru_cache(maxsize=64)
 def negotiate(language: str) -> str:
     """The nearest language we have: `zh_Hans_CN`, `zh` → `zh-CN`; anything unknown → `en`."""
     base = re.split(r"[-_]", language, maxsplit=1)[0].lower()
@@ -131,7 +132,7 @@ class Messages:
         if text is None:
             self._missing(f"no message {key!r}", key)
             return key
-        return PLACEHOLDER.sub(self._filler(key, values), text)
+        return PLACEHOLDER.sub(self._filler(key, values), text) if "{" in text else text
 
     def says(self, language: str, key: str, /, *, short: bool = False, **values: object) -> str:
         """The sentence for the person at the door: why, and what to do next. `short` is for a small display.

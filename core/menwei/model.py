@@ -40,6 +40,37 @@ class CredentialIdentifier:
         return f"CredentialIdentifier({self.type}, {self.format}, …)"
 
 
+class DocumentKind(StrEnum):
+    """Which identity document was laid on an enrolment reader."""
+
+    RESIDENT_CARD = "ResidentCard"
+    """Resident identity card (GB 11643 number)."""
+    RESIDENCE_PERMIT = "ResidencePermit"
+    """Residence permit for people of Hong Kong, Macao and Taiwan."""
+    FOREIGN_RESIDENT_CARD = "ForeignResidentCard"
+    """Permanent resident card of a foreigner, of 2017 or 2023."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What an enrolment desk may learn from an identity document: nothing else leaves the driver.
+
+    In memory only, between the reader and the desk. The name is sealed for the manager, of the number a keyed hash and
+    `last_four` are kept; `number` is checked by the driver and written as on the card, upper case.
+    """
+
+    kind: DocumentKind
+    name: str
+    number: str
+
+    @property
+    def last_four(self) -> str:
+        return self.number[-4:]
+
+    def __repr__(self) -> str:  # a person in a traceback is a person in a log
+        return f"Document({self.kind}, …)"
+
+
 class CredentialState(StrEnum):
     """Why a credential does or does not work, apart from its dates."""
 

@@ -34,6 +34,8 @@ class Panel:
 
     async def ask(self, names: tuple[str, ...], passage: Passage) -> tuple[Check, ...]:
         """The refusals among the answers of `names`, in that order; empty when every one of them said `PASS`."""
+        if not names:
+            return ()
         asked = [name for name in names if name in self._policies and not self.tripped(name)]
         calls = [lambda policy=self._policies[name]: policy.check(passage) for name in asked]
         answers = dict(zip(asked, await all_within(self._budget, calls), strict=True))

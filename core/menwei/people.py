@@ -59,7 +59,7 @@ class People:
     that take cards also `CardFormatError`."""
 
     def __init__(
-        self, store: Store, rights: Rights, keys: Keys, *, formats: frozenset[str] | None = None
+        self, store: Store, rights: Rights, keys: Keys, *, formats: frozenset[str] = SURE_FORMATS
     ) -> None:
         self._store = store
         self._rights = rights

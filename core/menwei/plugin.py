@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -19,6 +19,7 @@ from menwei.model import (
     Credential,
     CredentialIdentifier,
     DeviceInfo,
+    Document,
     DoorMode,
     DoorState,
     Feedback,
@@ -28,6 +29,12 @@ from menwei.model import (
 
 if TYPE_CHECKING:
     import structlog.typing
+
+    from menwei.changes import Change
+    from menwei.model import Actor
+    from menwei.permissions import DoorCommands, Facts, PeopleDesk, Reading, RightsWriter, SiteView, Tables
+
+S = TypeVar("S", bound="Service")
 
 
 class Config(BaseModel):
@@ -94,12 +101,50 @@ class Context:
     """What the manifest asked for and the site allowed, by permission: `rights`, `doors`, `store` …"""
     memory: Memory | None = None
     """Drivers only: what this device's driver keeps across restarts. None where the core gives none."""
+    view: SiteView | None = None
+    find_service: Callable[[type[Service]], Service] | None = None
 
     def need(self, permission: str) -> Any:
         """The object behind a permission; raises `PermissionError` when it was not declared or not allowed."""
         if self.granted is None or permission not in self.granted:
             raise PermissionError(f"{self.plugin}: permission {permission!r} is not declared in menwei-plugin.yaml or not allowed in the config")
         return self.granted[permission]
+
+    # What is behind the permissions, by type (`permissions.py`). Each raises `PermissionError` like `need`.
+
+    @property
+    def tables(self) -> Tables:
+        return cast("Tables", self.need("tables"))
+
+    @property
+    def rights(self) -> RightsWriter:
+        return cast("RightsWriter", self.need("rights"))
+
+    @property
+    def people(self) -> PeopleDesk:
+        return cast("PeopleDesk", self.need("people"))
+
+    @property
+    def facts(self) -> Facts:
+        return cast("Facts", self.need("facts"))
+
+    @property
+    def doors(self) -> DoorCommands:
+        return cast("DoorCommands", self.need("doors"))
+
+    @property
+    def site(self) -> SiteView:
+        """The place; every plugin may know it. Raises `PermissionError` where there is none (`menwei discover`)."""
+        if self.view is None:
+            raise PermissionError(f"{self.plugin}: no site is running here")
+        return self.view
+
+    def service(self, cls: type[S]) -> S:
+        """The running service of this class: the plugin's own, or that of a plugin the manifest names under
+        `permissions.services`. Raises `LookupError` when it is not there, `PermissionError` when it is not declared."""
+        if self.find_service is None:
+            raise LookupError(f"{self.plugin}: no services are running here")
+        return cast("S", self.find_service(cls))
 
 
 # ----------------------------------------------------------------------------------------------------------- drivers
@@ -121,6 +166,15 @@ class Reports(Protocol):
 
     def digits(self, reader: str, digits: str, *, received: float | None = None) -> None:
         """A number was typed at the reader's keypad and finished (by # or by its length)."""
+
+    def document(self, reader: str, document: Document) -> None:
+        """An identity document was read at an enrolment reader. It opens nothing: it goes to the desk that waits for
+        it, or nowhere."""
+
+    def document_wanted(self, reader: str) -> bool:
+        """Whether a desk waits for a document there. A driver reads none otherwise: whoever lays a card down without
+        being asked for it stays unread."""
+        ...
 
     def door_state(self, lock: str, state: DoorState) -> None:
         """The door contact belonging to this lock changed, or was read at connection."""
@@ -349,7 +403,39 @@ class Notifier(ABC):
         return []
 
 
+# ------------------------------------------------------------------------------------------------------- services
+
+
+class Service(ABC):
+    """A plugin's own life beside the doors: what its routes, commands, pages and policies share, and its background work.
+
+    One instance is made at start, before policies are; routes reach it with `Call.service(Class)`, other objects of
+    the plugin with `Context.service(Class)`. Its `Config` are the plugin's options. No service stands on the way of a
+    passage: what a door needs to know is written into the rights.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[Config]]
+
+    def __init__(self, context: Context, config: Any) -> None:
+        self.context = context
+        self.config = config
+
+    async def run(self) -> None:  # noqa: B027  many services have nothing to do in the background
+        """Work until cancelled, or return when there is nothing (more) to do. Begun once the doors are served; not at
+        all while a single command holds the data. An exception: begun again after back-off, and shown as a repair."""
+
+    async def review(self, tx: Reading, changes: Sequence[Change], actor: Actor) -> None:  # noqa: B027
+        """Refuse a change of rights, whoever makes it, by raising a `RightsError`: nothing of it is done then. Called
+        within the transaction, only with changes that may give more (a credential written anew, or enabled): taking a
+        right away is never asked about. Any other exception refuses too, and is told. `tx` reads the plugin's tables,
+        with what this transaction has written."""
+
+    def repairs(self) -> list[Repair]:
+        return []
+
+
 __all__ = [
     "PASS", "Answer", "AuthFailed", "Clock", "Config", "Context", "CredentialIdentifier", "Discovered", "Driver", "Finder",
-    "Memory", "Notifier", "NotReady", "Passage", "Policy", "Propose", "Recognition", "Recognizer", "Refuse", "Repair", "Report", "Reports",
+    "Memory", "Notifier", "NotReady", "Passage", "Policy", "Propose", "Recognition", "Recognizer", "Refuse", "Repair", "Report", "Reports", "Service",
 ]  # fmt: skip

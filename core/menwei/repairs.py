@@ -41,6 +41,7 @@ def collect(house: Menwei) -> list[Repair]:
         found += _of_policy(policy)
     for runner in getattr(house, "notifiers", []):
         found += runner.repairs()
+    found += house.services.repairs()
     found += house.supervisor.repairs()
     found += house.discovery.repairs()
     unique = {repair.key: repair for repair in found}

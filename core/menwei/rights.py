@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import structlog
 from sqlalchemy import Select, case, distinct, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +31,7 @@ from menwei.changes import (
     IdentifierTaken,
     InvalidPin,
     InvalidValidity,
+    NotReviewed,
     ProfileInUse,
     ProfileOfConfig,
     PutCredential,
@@ -41,7 +43,9 @@ from menwei.changes import (
     RemoveProfile,
     RightsError,
     SetPin,
+    SetProfiles,
     SetState,
+    SetValidity,
     UnknownCredential,
     UnknownHolder,
     UnknownProfile,
@@ -60,10 +64,25 @@ from menwei.snapshot import Delta, Snapshot, factor_bit, factors_of
 from menwei.store import Store, Transaction, chunks
 from menwei.writing import Writing
 
+log = structlog.get_logger(__name__)
+
 _PART = 5000
 """Rows read at once while loading: enough to be quick, few enough to leave no mark in the memory of the process."""
 _STATES = {str(state): state for state in CredentialState}
 _PIN_BIT = factor_bit(IdentifierType.PIN)
+
+
+Review = Callable[[Transaction, Sequence[Change], Actor], Awaitable[None]]
+"""Refuses a batch by raising a `RightsError`, before anything of it is written."""
+
+
+def gives(change: Change) -> bool:
+    """Whether a change may give somebody more than they had. Whatever only takes away needs nobody's consent."""
+    if isinstance(change, PutCredential):
+        return change.state is not CredentialState.ENDED
+    if isinstance(change, SetState):
+        return change.state is CredentialState.ENABLED
+    return isinstance(change, SetValidity | SetProfiles)
 
 
 def new_id() -> int:
@@ -89,6 +108,8 @@ class Rights:
         self.snapshot = Snapshot()
         self._keys = keys
         self.now = now
+        self.reviews: list[Review] = []
+        """Asked, in order, about every batch that may give somebody more than they had."""
 
     async def load(self) -> None:
         """Fill the snapshot from the store; once, at start. Raises `KeyMismatch` when the store belongs to another
@@ -109,6 +130,7 @@ class Rights:
         if not batch:
             return newest
         revision, at = newest + 1, self.now()
+        await self._review(tx, batch, actor)
         async with tx.connection.begin_nested():
             writing = Writing(tx, self.snapshot.config_profiles, at)
             await writing.write(batch)
@@ -133,6 +155,17 @@ class Rights:
             actor = json.loads(self._keys.unseal(row.actor_sealed, _actor_context(row.revision)))
             found.append(Revision(row.revision, row.at, Actor(**actor), tuple(row.changes)))
         return found
+
+    async def _review(self, tx: Transaction, batch: Sequence[Change], actor: Actor) -> None:
+        giving = [change for change in batch if gives(change)]
+        for review in self.reviews if giving else ():
+            try:
+                await review(tx, giving, actor)
+            except RightsError:
+                raise
+            except Exception as error:
+                log.error("a review of rights failed; the change is refused", exc_info=error)
+                raise NotReviewed(f"{type(error).__name__}: {error}") from error
 
     def _log(self, revision: int, at: float, actor: Actor, changes: Sequence[Change]) -> dict[str, Any]:
         who = json.dumps({"name": actor.name, "role": actor.role, "kind": actor.kind}).encode()
@@ -263,6 +296,7 @@ __all__ = [
     "IdentifierTaken",
     "InvalidPin",
     "InvalidValidity",
+    "NotReviewed",
     "ProfileInUse",
     "ProfileOfConfig",
     "PutCredential",
@@ -276,7 +310,9 @@ __all__ = [
     "Rights",
     "RightsError",
     "SetPin",
+    "SetProfiles",
     "SetState",
+    "SetValidity",
     "UnknownCredential",
     "UnknownHolder",
     "UnknownProfile",

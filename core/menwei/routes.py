@@ -7,22 +7,30 @@ serialises what it returns. A handler therefore sees only a `Call` that is alrea
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from menwei.model import Actor
 
 if TYPE_CHECKING:
     from menwei.accounts import Session
+    from menwei.plugin import Service
     from menwei.services import House
+
+S = TypeVar("S", bound="Service")
+T = TypeVar("T")
+
+LOOK_EVERY = 0.3
+"""Seconds between two looks whether whoever asked still waits."""
 
 
 class Role(StrEnum):
@@ -135,6 +143,13 @@ class Call:
             raise Problem(HTTPStatus.UNAUTHORIZED, "web.sign_in")
         return self.actor
 
+    def service(self, cls: type[S]) -> S:
+        """The plugin's running service of this class. Raises `Problem` 503 when it could not be made."""
+        try:
+            return self.house.service(cls)
+        except LookupError:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "web.service_away", service=cls.name) from None
+
     def t(self, key: str, **values: object) -> str:
         """`key` in the caller's language."""
         return self.house.messages.t(self.language, key, **values)
@@ -152,6 +167,19 @@ class Call:
             return ""  # there is none, or the cookie is not ours
         return self.t(key, **values) if self.house.messages.find(self.language, key) is not None else ""
 
+    async def unless_gone(self, work: Awaitable[T]) -> T:
+        """What `work` waits for (a card to be touched), unless whoever asked goes away meanwhile: then it is cancelled,
+        and the next touch is a passage again. Raises `TimeoutError` in that case."""
+        waiting = asyncio.ensure_future(work)
+        try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=LOOK_EVERY)
+                if self.request.transport is None or self.request.transport.is_closing():
+                    raise TimeoutError
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
     async def ask(
         self,
         method: str,
@@ -168,14 +196,15 @@ class Call:
         route = self.routes[method, template]
         if not route.admits(self.actor):
             raise Problem(HTTPStatus.FORBIDDEN, "web.not_your_role")
-        return await route.handler(
-            replace(
-                self,
-                path=path or {},
-                query=route.query.model_validate(query or {}) if route.query is not None else None,
-                body=route.body.model_validate(body or {}) if route.body is not None else None,
+        try:
+            asked = route.query.model_validate(query or {}) if route.query is not None else None
+            sent = route.body.model_validate(body or {}) if route.body is not None else None
+        except ValidationError as error:
+            where = ".".join(
+                str(step) for step in error.errors(include_url=False, include_input=False)[0]["loc"]
             )
-        )
+            raise Problem(HTTPStatus.BAD_REQUEST, "web.field.invalid", where, field=where) from None
+        return await route.handler(replace(self, path=path or {}, query=asked, body=sent))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from menwei.model import Actor, CredentialIdentifier, DeviceInfo, DoorMode
-from menwei.plugin import Clock, Discovered, Repair
+from menwei.plugin import Clock, Discovered, Repair, Service
 
 if TYPE_CHECKING:
     from menwei.access import CommandResult
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from menwei.rights import Rights
     from menwei.site import Site
     from menwei.supervisor import DeviceState
+
+S = TypeVar("S", bound=Service)
 
 
 class DoorViews(Protocol):
@@ -92,6 +94,9 @@ class House(Protocol):
 
     def repairs(self) -> list[Repair]:
         """Everything a person could mend, the gravest first."""
+
+    def service(self, cls: type[S]) -> S:
+        """The running service of a plugin. Raises `LookupError`."""
 
     async def audit(
         self, actor: Actor, action: str, data: Mapping[str, Any], personal: Mapping[str, Any] | None = None

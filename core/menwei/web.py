@@ -6,16 +6,19 @@ the data folder is how `menwei …` on the same machine speaks to the running pr
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import socket
 import ssl
 import stat
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
+import orjson
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -122,8 +125,13 @@ def application(
 
 
 def _description_route(routes: list[Route]) -> Route:
+    made: dict[str, bytes] = {}
+
     async def answer(call: Call) -> web.StreamResponse:
-        return web.json_response(describe(routes, f"Menwei 门卫 · {call.house.site.name}", call.t))
+        if call.language not in made:  # in a thread: pydantic takes a tenth of a second for it
+            title = f"Menwei 门卫 · {call.house.site.name}"
+            made[call.language] = orjson.dumps(await asyncio.to_thread(describe, routes, title, call.t))
+        return web.Response(body=made[call.language], content_type="application/json")
 
     return Route("GET", "/api/openapi.json", answer, public=True, page=True)
 
@@ -143,10 +151,11 @@ def _plain_errors(house: House) -> Middleware:
             return problem_response(call, Problem(error.status, "web.not_found"))
         except web.HTTPException as error:
             return problem_response(call, Problem(error.status, "web.refused"))
-        except Exception:
-            log.exception(
-                "a request failed", method=request.method, route=_template(request)
-            )  # never its query or body
+        except Exception as error:
+            # Where, but not what: a query, a body, a local variable or an error's own text may hold a name.
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            facts = {"method": request.method, "route": _template(request), "error": type(error).__name__}
+            log.error("a request failed", trace=frames, **facts)
             return problem_response(call, Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "web.failed"))
 
     return middleware

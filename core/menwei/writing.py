@@ -32,7 +32,9 @@ from menwei.changes import (
     RemoveProfile,
     RightsError,
     SetPin,
+    SetProfiles,
     SetState,
+    SetValidity,
     UnknownCredential,
     UnknownHolder,
     UnknownProfile,
@@ -60,6 +62,8 @@ class Writing:
             EndHolder: self._end_holders,
             RemoveHolder: self._remove_holders,
             PutCredential: self._put_credentials,
+            SetValidity: self._set_validities,
+            SetProfiles: self._set_profiles,
             SetState: self._set_states,
             PutIdentifier: self._put_identifiers,
             RemoveIdentifier: self._remove_identifiers,
@@ -142,8 +146,7 @@ class Writing:
         holders = await self._need_holders([change.holder for change in batch])
         await self._need_profiles({profile for change in batch for profile in change.profiles})
         for change in batch:
-            if not (change.valid_from < change.valid_to and math.isfinite(change.valid_from)):
-                raise InvalidValidity(f"credential {change.id}: its validity ends before it begins")
+            _need_validity(change.id, change.valid_from, change.valid_to)
             if holders[change.holder].ended is not None and change.state is not CredentialState.ENDED:
                 raise HolderEnded(f"holder {change.holder} has ended: no credential of theirs can work")
         last = {change.id: change for change in batch}
@@ -159,16 +162,39 @@ class Writing:
             for change in last.values()
         ]
         await self._tx.upsert(CREDENTIALS, rows)
-        for some in chunks(list(last)):
+        await self._carry({change.id: change.profiles for change in last.values()})
+        self.credentials.update(last)
+
+    async def _carry(self, profiles: dict[int, tuple[str, ...]]) -> None:
+        for some in chunks(list(profiles)):
             await self._tx.execute(delete(CARRIED).where(CARRIED.c.credential.in_(some)))
         carried = [
-            {"credential": change.id, "place": place, "profile": profile}
-            for change in last.values()
-            for place, profile in enumerate(dict.fromkeys(change.profiles))
+            {"credential": credential, "place": place, "profile": profile}
+            for credential, named in profiles.items()
+            for place, profile in enumerate(dict.fromkeys(named))
         ]
         if carried:
             await self._tx.execute(insert(CARRIED), carried)
-        self.credentials.update(last)
+
+    async def _set_validities(self, batch: list[SetValidity]) -> None:
+        for change in batch:
+            _need_validity(change.credential, change.valid_from, change.valid_to)
+        await self._need_credentials([change.credential for change in batch])
+        rows = [
+            {
+                "own": change.credential,
+                "first": change.valid_from,
+                "last": change.valid_to if math.isfinite(change.valid_to) else None,
+            }
+            for change in batch
+        ]
+        changed = update(CREDENTIALS).where(CREDENTIALS.c.id == bindparam("own"))
+        await self._tx.execute(changed.values(valid_from=bindparam("first"), valid_to=bindparam("last")), rows)
+
+    async def _set_profiles(self, batch: list[SetProfiles]) -> None:
+        await self._need_credentials([change.credential for change in batch])
+        await self._need_profiles({profile for change in batch for profile in change.profiles})
+        await self._carry({change.credential: change.profiles for change in batch})
 
     async def _set_states(self, batch: list[SetState]) -> None:
         found = await self._need_credentials([change.credential for change in batch])
@@ -292,3 +318,8 @@ class Writing:
         found = [row.id for row in await self._rows(CREDENTIALS, CREDENTIALS.c.holder, holders)]
         self.credentials.update(found)
         return found
+
+
+def _need_validity(credential: int, valid_from: float, valid_to: float) -> None:
+    if not (valid_from < valid_to and math.isfinite(valid_from)):
+        raise InvalidValidity(f"credential {credential}: its validity ends before it begins")

@@ -125,18 +125,14 @@ class SimulatorDriver(Driver):
         return self._session
 
     def _tell_status(self, status: Welcome) -> None:
-        """What was so when we connected. A fire or tamper input at rest is not told: it is what everybody assumes."""
+        """How everything is as we connect, rest included: what ended while nobody listened must end here too."""
         for lock in status.locks:
             self.reports.door_state(lock.lock, DOOR_STATES[lock.contact])
-            if lock.fire:
-                self.reports.fire(lock.lock, True)
-        if status.tamper:
-            self.reports.tamper("", True)
+            self.reports.fire(lock.lock, lock.fire)
+        self.reports.tamper("", status.tamper)
         for reader in status.readers:
-            if reader.tamper:
-                self.reports.tamper(reader.reader, True)
-            if not reader.online:
-                self._tell_reader(reader.reader, online=False)
+            self.reports.tamper(reader.reader, reader.tamper)
+            self._tell_reader(reader.reader, reader.online)
 
     def _tell(self, event: DeviceEvent, happened: float) -> None:
         match event:
@@ -156,6 +152,9 @@ class SimulatorDriver(Driver):
                 self._tell_reader(event.reader, event.online)
 
     def _tell_reader(self, reader: str, online: bool) -> None:
+        self.reports.fault(reader, not online)
+        if online == (reader not in self._lost_readers):
+            return
         if online:
             self._lost_readers.discard(reader)
             self.context.log.info("reader is back", reader=reader)

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import hmac
-import os
 import pickle
 
 import pytest
@@ -180,4 +179,4 @@ def test_two_first_starts_at_once_make_one_key(tmp_path):
     with pytest.raises(FileExistsError):
         _create(tmp_path / "machine.key")
     assert (tmp_path / "machine.key").read_bytes() == before
-    assert os.listdir(tmp_path) == ["machine.key"]
+    assert [file.name for file in tmp_path.iterdir()] == ["machine.key"]

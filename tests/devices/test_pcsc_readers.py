@@ -9,12 +9,10 @@ import asyncio
 import os
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +26,16 @@ from menwei_pcsc import driver as driver_module
 from menwei_pcsc.driver import PcscReader, ReaderConfig
 from menwei_pcsc.finder import PcscFinder
 from menwei_pcsc.reader_thread import left_behind
-from peers.vpcd import CardTable, VirtualCard, card_table, missing, pullable_reader, resident_card, uid_card
+from peers.vpcd import (
+    CardTable,
+    VirtualCard,
+    card_folder,
+    card_table,
+    missing,
+    pullable_reader,
+    resident_card,
+    uid_card,
+)
 
 pytest.importorskip("smartcard.scard", reason="pyscard is not installed: pip install 'menwei[pcsc]'")
 pytestmark = [
@@ -157,7 +164,7 @@ async def asked(table: CardTable, command: str) -> None:
 
 @pytest.fixture(scope="module")
 def pcscd() -> Iterator[CardTable]:
-    folder = Path(tempfile.mkdtemp(prefix="pcsc-"))  # a short path: a Unix socket's has 107 characters
+    folder = card_folder()
     before = os.environ.get("PCSCLITE_CSOCK_NAME")
     try:
         with card_table(folder) as table:

@@ -72,6 +72,9 @@ class Heard:
     def fire(self, lock: str, active: bool) -> None:
         self._add("fire", lock, active)
 
+    def fault(self, part: str, active: bool) -> None:
+        self._add("fault", part, active)
+
     def cards(self) -> list[tuple[Any, ...]]:
         return [report for report in self.reports if report[0] == "card"]
 
@@ -123,7 +126,7 @@ async def test_it_says_ready_and_how_the_doors_stand(street: Street) -> None:
     await street.at().fire(True, "1")
     await street.at().tamper(True, "out")
     async with driving(street) as driven:
-        await driven.heard.wait("tamper", "out", True)
+        await driven.heard.wait("fault", "out", False)
         (first, info), *rest = driven.heard.reports
         assert first == "ready"
         assert (info.id, info.locks, info.readers) == ("sim-gate", ("1", "2"), ("in", "out"))
@@ -131,7 +134,12 @@ async def test_it_says_ready_and_how_the_doors_stand(street: Street) -> None:
             ("door_state", "1", DoorState.CLOSED),
             ("fire", "1", True),
             ("door_state", "2", DoorState.OPEN),
+            ("fire", "2", False),
+            ("tamper", "", False),
+            ("tamper", "in", False),
+            ("fault", "in", False),
             ("tamper", "out", True),
+            ("fault", "out", False),
         ]
 
 
@@ -148,6 +156,8 @@ async def test_what_people_do_at_the_door_is_reported(street: Street) -> None:
     gate = street.at()
     async with driving(street) as driven:
         before = time.monotonic()
+        await driven.heard.wait("fault", "out", False)  # the last of what is told at connection
+        driven.heard.reports.clear()
         await gate.present(CARD)
         await gate.type("2468", "out")
         await gate.press_exit("2")

@@ -27,6 +27,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -159,6 +160,14 @@ class CardTable:
         if pipe is None:
             raise RuntimeError("the table is not open")
         return pipe
+
+
+def card_folder() -> Path:
+    """The one folder for tables in this process, made anew: libpcsclite never asks again where pcscd's socket is. Its
+    path is short, because a Unix socket's has up to 107 characters. Remove it when the table is closed."""
+    folder = Path(tempfile.gettempdir()) / f"pcsc-{os.getpid()}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from menwei.model import (
     Credential,
     CredentialState,
     DeviceInfo,
+    Document,
     DoorState,
     IdentifierType,
 )
@@ -95,6 +96,9 @@ class RecordedReports:
     faults: list[tuple[str, bool]] = field(default_factory=list)
     received: list[float | None] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    documents: list[tuple[str, Document]] = field(default_factory=list)
+    wanted: set[str] = field(default_factory=set)
+    """Readers at which a desk waits for a document; the test puts them in."""
 
     def ready(self, info: DeviceInfo) -> None:
         self._keep(self.infos, info)
@@ -106,6 +110,12 @@ class RecordedReports:
     def digits(self, reader: str, digits: str, *, received: float | None = None) -> None:
         self.received.append(received)
         self._keep(self.numbers, (reader, digits))
+
+    def document(self, reader: str, document: Document) -> None:
+        self._keep(self.documents, (reader, document))
+
+    def document_wanted(self, reader: str) -> bool:
+        return reader in self.wanted
 
     def door_state(self, lock: str, state: DoorState) -> None:
         self._keep(self.states, (lock, state))

@@ -83,8 +83,9 @@ class Driven:
         """Wait until the device is in one of these states."""
         await self.until(lambda: self.state in states, self._peer.connects + BOUND)
 
-    async def until(self, seen: Callable[[], bool], seconds: float = BOUND) -> None:
+    async def until(self, seen: Callable[[], bool], seconds: float | None = None) -> None:
         """Wait until `seen()`; fails with what was reported so far."""
+        seconds = BOUND if seconds is None else seconds
         end = time.monotonic() + seconds
         while not seen():
             assert time.monotonic() < end, (

@@ -88,7 +88,7 @@ class Peer(ABC):
     async def stop(self) -> None:
         """The device loses its power. What it keeps without power it keeps."""
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: B027 - most have nothing to do
         """The test is over; called after `stop`."""
 
     @abstractmethod

@@ -1,0 +1,177 @@
+"""What the figures are held against: bare loops without a system around them, on the same disk and the same loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import queue
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "core"))
+
+from menwei.journal import Entry
+
+HOLDERS = 10_000
+DOORS = 50
+
+
+def entry(number: int) -> Entry:
+    """A grant as the line writes it."""
+    door = f"unit-{number % DOORS}"
+    data = {"factors": ["Card"], "mode": "Locked", "decided_ms": 0.4}
+    return Entry(
+        "AccessGranted",
+        time.time(),
+        door,
+        f"{door}-in",
+        data,
+        {"holder": number * 7919 % HOLDERS, "credential": number},
+    )
+
+
+def row(number: int) -> tuple[Any, ...]:
+    """The bytes of `entry` as the journal stores them, in one row: facts, commitment, link, sealed part, blind holder."""
+    given = entry(number)
+    now = time.time()
+    data = json.dumps(dict(given.data))
+    return (
+        given.kind,
+        given.at,
+        now,
+        now,
+        given.door,
+        given.access_point,
+        data,
+        bytes(32),
+        bytes(32),
+        bytes(80),
+        bytes(16),
+    )
+
+
+class RawGroupCommit:
+    """The least a group commit can be: a queue, a thread, `executemany`, one wake-up a group."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[tuple[tuple[Any, ...], asyncio.Future[None]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    async def record(self, values: tuple[Any, ...]) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put((values, future))
+        await future
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        connection = raw_connection(self._path)
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            while not self._queue.empty():
+                item = self._queue.get()
+                if item is None:
+                    self._queue.put(None)
+                    break
+                group.append(item)
+            write_raw(connection, [values for values, _ in group])
+            self._loop.call_soon_threadsafe(_finish, [future for _, future in group])
+        connection.close()
+
+
+def _finish(futures: list[asyncio.Future[None]]) -> None:
+    for future in futures:
+        future.set_result(None)
+
+
+def raw_connection(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, a, b, c, d, e, f, g, h, i, j, k)"
+    )
+    return connection
+
+
+def write_raw(connection: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(
+        "INSERT INTO entry (a, b, c, d, e, f, g, h, i, j, k) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+    )
+    connection.execute("COMMIT")
+
+
+class FsyncAndEcho:
+    """The floor of a durable passage: append a row's bytes to a file, fsync, and have another process echo a command's
+    bytes over loopback TCP. Blocking calls in one thread: nothing could be quicker on this machine."""
+
+    COMMAND = b"x" * 120
+    """As long as the simulator's access command."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._bytes = b"".join(
+            str(value).encode() if not isinstance(value, bytes) else value for value in row(1)
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-c", _ECHO], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        self._socket = socket.create_connection(("127.0.0.1", int(self._process.stdout.readline())))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait()
+        os.close(self._file)
+
+    def once(self) -> tuple[float, float]:
+        """Seconds of the append with fsync, and of the echo."""
+        started = time.perf_counter()
+        os.write(self._file, self._bytes)
+        os.fsync(self._file)
+        durable = time.perf_counter()
+        self._socket.sendall(self.COMMAND)
+        left = len(self.COMMAND)
+        while left:
+            got = len(self._socket.recv(left))
+            if not got:
+                raise RuntimeError("the echo ended")
+            left -= got
+        return durable - started, time.perf_counter() - durable
+
+
+_ECHO = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+peer = server.accept()[0]
+peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+while data := peer.recv(4096):
+    peer.sendall(data)
+"""

@@ -1,0 +1,75 @@
+"""Who and what plays in `menwei demo`: the doors of the street and the people who come by.
+
+The names are the demonstration's own; like every name they are sealed in the store and stand in no journal entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class DemoDoor:
+    """One door of the street: its controller's id (before the run's suffix), the id and the name key of the door."""
+
+    id: str
+    controller: str
+    name: str
+
+    @property
+    def inside(self) -> str:
+        """The access point through which people come in."""
+        return f"{self.id}-in"
+
+
+GATE = DemoDoor("gate", "sim-gate", "simulator.demo.door.gate")
+UNIT_1 = DemoDoor("unit-1", "sim-unit-1", "simulator.demo.door.unit-1")
+UNIT_2 = DemoDoor("unit-2", "sim-unit-2", "simulator.demo.door.unit-2")
+FLAT = DemoDoor("flat-501", "sim-flat-501", "simulator.demo.door.flat-501")
+DOORS = (GATE, UNIT_1, UNIT_2, FLAT)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One person of the story. `since` and `until` are days from now, None without end; `lost`: the card was reported
+    so. `key` stands in the store as the external id."""
+
+    key: str
+    name: str
+    card: str
+    profiles: tuple[str, ...]
+    since: float = -30.0
+    until: float | None = None
+    pin: str | None = None
+    duress: str | None = None
+    lost: bool = False
+
+    def card_body(self, now: float) -> dict[str, Any]:
+        """What the API is asked for: the card with its validity."""
+        body: dict[str, Any] = {"format": "uid", "value": self.card, "profiles": list(self.profiles)}
+        body["valid_from"] = _day(now, self.since)
+        if self.until is not None:
+            body["valid_to"] = _day(now, self.until)
+        return body | {
+            word: pin for word, pin in (("pin", self.pin), ("duress_pin", self.duress)) if pin is not None
+        }
+
+
+def _day(now: float, days: float) -> str:
+    return (datetime.fromtimestamp(now, UTC) + timedelta(days=days)).isoformat(timespec="seconds")
+
+
+TENANT = Member("demo-tenant", "林晓", "04A10B1C", ("residents",), until=0.9)
+"""Her lease ends within a day: one day on, the same card is refused."""
+NIGHT_OWL = Member("demo-night", "王建国", "04B20C2D", ("residents",), pin="2468", duress="2469")
+OWNER = Member("demo-owner", "刘芳", "04C30D3E", ("residents", "flat-501"))
+FORMER = Member("demo-former", "陈静", "04D40E4F", ("residents",), until=-1.0)
+LOSER = Member("demo-lost", "赵敏", "04E50F5A", ("residents",), lost=True)
+WORKER = Member("demo-worker", "李师傅", "04F6106B", ("renovation",))
+CAST = (TENANT, NIGHT_OWL, OWNER, FORMER, LOSER, WORKER)
+
+STRANGERS_CARD = "047788AA"
+"""A card nobody entered."""
+WRONG_PIN = "1357"

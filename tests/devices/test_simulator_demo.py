@@ -1,0 +1,197 @@
+"""What the demonstration judges by: the quiet hours, the two accounts of the doors, its scenes and their words."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from journal_support import opened
+from menwei.config import load
+from menwei.journal import Entry
+from menwei.messages import LANGUAGES, placeholders
+from menwei.plugin import PASS, Answer, Refuse
+from menwei.testing import context, credential, passage
+from menwei_simulator import site
+from menwei_simulator.cast import CAST, DOORS
+from menwei_simulator.diary import Comparison, compare
+from menwei_simulator.quiet import QuietHours, QuietHoursConfig
+from menwei_simulator.showing import BEGINNINGS, Showing, agrees, words
+from menwei_simulator.story import PASSERS_BY, STORY, Expected, Result
+
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+def at(clock: str) -> float:
+    return datetime.fromisoformat(f"2026-11-22T{clock}").replace(tzinfo=ZONE).timestamp()
+
+
+async def asked(clock: str, begin: str = "12:00", end: str = "14:00", profile: str = "workers") -> Answer:
+    options = QuietHoursConfig.model_validate({"from": begin, "to": end, "profiles": ["workers"]})
+    policy = QuietHours(context("simulator"), options)
+    return await policy.check(passage(at=at(clock), credential=credential(profiles=(profile,))))
+
+
+# ------------------------------------------------------------------------------------------------------- quiet hours
+
+
+@pytest.mark.parametrize("clock", ["12:00", "13:59:59"])
+async def test_work_is_refused_in_the_quiet_hours(clock: str) -> None:
+    assert await asked(clock) == Refuse("simulator.says.quiet_hours", detail="12:00-14:00")
+
+
+@pytest.mark.parametrize("clock", ["11:59:59", "14:00"])
+async def test_work_is_let_in_outside_the_quiet_hours(clock: str) -> None:
+    assert await asked(clock) is PASS
+
+
+@pytest.mark.parametrize("clock", ["22:00", "23:59", "00:00", "05:59"])
+async def test_quiet_hours_may_go_over_midnight(clock: str) -> None:
+    assert isinstance(await asked(clock, "22:00", "06:00"), Refuse)
+    assert await asked("06:00", "22:00", "06:00") is PASS
+
+
+async def test_residents_are_not_concerned_by_the_quiet_hours() -> None:
+    assert await asked("13:00", profile="residents") is PASS
+
+
+@pytest.mark.parametrize("wrong", [{"from": "25:00"}, {"to": "noon"}, {"time_zone": "Mars/Base"}])
+def test_quiet_hours_that_are_no_hours_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        QuietHoursConfig.model_validate({"from": "12:00", "to": "14:00", "profiles": ["workers"], **wrong})
+
+
+# -------------------------------------------------------------------------------------------------- the two accounts
+
+
+async def accounts(folder: Path, pulses: list[int], extra: str = "") -> Comparison:
+    """A journal of two grants, a command, a refusal and a refused command, against pulses for the entries so
+    numbered."""
+    log = folder / "pulses.jsonl"
+    async with opened(folder / "journal.db") as journal:
+        entries = [
+            Entry("AccessGranted", 1.0, "gate"),
+            Entry("AccessDenied", 2.0, "gate"),
+            Entry("DoorCommand", 3.0, "gate", data={"mode": "Accessed", "refused": ""}),
+            Entry("DoorCommand", 4.0, "gate", data={"mode": "Accessed", "refused": "command.not_your_role"}),
+            Entry("AccessGranted", 5.0, "gate"),
+        ]
+        positions = [str(await journal.append(entry)) for entry in entries]
+        passages = [positions[number] for number in pulses] + ([extra] if extra else [])
+        lines: list[dict[str, Any]] = [
+            {
+                "index": index, "at": 1.0, "kind": "pulse", "controller": "sim", "lock": "1", "seconds": 1,
+                "cause": "command", "command": index, "passage": passage,
+            }
+            for index, passage in enumerate(passages, start=1)
+        ]  # fmt: skip
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return await compare(journal, log)
+
+
+async def test_the_accounts_agree_where_each_record_has_its_pulse(tmp_path: Path) -> None:
+    found = await accounts(tmp_path, [0, 2, 4])
+    assert found.equal
+    assert (found.pulses, found.records) == (3, 3)
+
+
+async def test_a_record_without_a_pulse_is_found(tmp_path: Path) -> None:
+    found = await accounts(tmp_path, [0, 2])
+    assert not found.equal
+    assert len(found.lacking) == 1
+
+
+async def test_a_pulse_for_what_was_refused_is_found(tmp_path: Path) -> None:
+    found = await accounts(tmp_path, [0, 1, 2, 3, 4])
+    assert len(found.alone) == 2
+    assert not found.equal
+
+
+async def test_a_pulse_that_names_no_record_is_found(tmp_path: Path) -> None:
+    assert (await accounts(tmp_path, [0, 2, 4], extra="9.9")).alone == ("9.9",)
+
+
+async def test_a_record_that_released_twice_is_found(tmp_path: Path) -> None:
+    found = await accounts(tmp_path, [0, 0, 2, 4])
+    assert len(found.twice) == 1
+    assert not found.equal
+
+
+# --------------------------------------------------------------------------------------------------------- the scenes
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_scene_has_its_words(language: str) -> None:
+    messages = words()
+    for scene in (*STORY, *PASSERS_BY):
+        assert messages.find(language, f"simulator.demo.scene.{scene.id}")
+        assert messages.find(language, scene.door_key)
+        for name in (scene.expected.decision, *scene.expected.events):
+            assert any(messages.find(language, f"{begin}.{name}") for begin in BEGINNINGS), name
+        for reason in scene.expected.reasons:
+            assert messages.find(language, f"reason.{reason}")
+
+
+def test_both_languages_say_the_same_things_with_the_same_values() -> None:
+    folder = Path(site.__file__).parent / "locale"
+    texts = [
+        dict(re.findall(r'^msgid "(.+)"\nmsgstr "(.*)"', path.read_text(), re.MULTILINE))
+        for path in sorted(folder.glob("*/LC_MESSAGES/menwei.po"))
+    ]
+    assert len(texts) == len(LANGUAGES)
+    assert texts[0].keys() == texts[1].keys()
+    for key in texts[0]:
+        assert placeholders(texts[0][key]) == placeholders(texts[1][key]), key
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"decision": "AccessDenied"},
+        {"reasons": ("Other",)},
+        {"refused_by": ("quiet",)},
+        {"events": ()},
+        {"events": ("AccessTaken", "Duress")},
+    ],
+)
+def test_an_end_that_differs_in_anything_that_counts_is_not_the_expected_one(changed: dict[str, Any]) -> None:
+    scene = STORY[0]
+    right: dict[str, Any] = {"decision": "AccessGranted", "events": ("AccessTaken",)}
+    assert scene.expected == Expected("AccessGranted", events=("AccessTaken",))
+    assert agrees(scene, Result(**right, latency=1.0, shown="welcome", holder=7))
+    assert not agrees(scene, Result(**(right | changed)))
+
+
+# ----------------------------------------------------------------------------------------------------------- the site
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("clock", ["00:30", "12:00", "23:45"])
+def test_the_site_is_a_good_config_at_any_hour(tmp_path: Path, language: str, clock: str) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(site.config_text(language, Showing(language, as_json=False).say, at(clock)))
+    adopted = {
+        "devices": {d.controller: {"driver": "simulator", "host": "127.0.0.1", "port": 1} for d in DOORS},
+        "doors": {
+            d.id: {
+                "name": d.name,
+                "lock": f"{d.controller}/1",
+                "access_points": {d.inside: {"readers": [f"{d.controller}/in"]}},
+            }
+            for d in DOORS
+        },
+    }
+    (tmp_path / "adopted.yaml").write_text("# written by a test\n" + yaml.safe_dump(adopted))
+    site.finish(config)
+    loaded = load(config)
+    assert loaded.problems == ()
+    assert loaded.config is not None
+    assert {profile for member in CAST for profile in member.profiles} <= loaded.config.profiles.keys()
+    assert (tmp_path / "adopted.yaml").read_text().startswith("# written by a test\n")

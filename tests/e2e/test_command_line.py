@@ -1,0 +1,187 @@
+"""The installer's and the desk's way, by the real program: from an empty folder to a door that opens, and back."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from menwei_simulator.controller import ControllerSpec
+from peers.street import Street
+
+pytestmark = pytest.mark.e2e
+
+CARD = "04A1B2C3"
+CONFIG = """\
+site: {{id: yard, name: 示范小区, language: en}}
+web: {{port: {port}}}
+plugins:
+  simulator:
+"""
+PROFILES = """\
+profiles:
+  residents: [{access_points: [gate-in], schedule: always}]
+"""
+
+
+class Program:
+    """`menwei` with this folder's config; every call is a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = os.environ | {"MENWEI_LANG": "en", "MENWEI_CONFIG": str(folder / "config.yaml"), "COLUMNS": "200"}
+
+    async def start(self, *words: str) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "menwei", *words, cwd=self.folder, env=self.environment, stdout=pipe, stderr=pipe
+        )
+
+    async def __call__(self, *words: str, code: int = 0) -> str:
+        process = await self.start(*words)
+        async with asyncio.timeout(60):
+            out, err = await process.communicate()
+        assert process.returncode == code, f"menwei {' '.join(words)}: {process.returncode}\n{out.decode()}\n{err.decode()}"
+        return (out if code == 0 else out + err).decode()
+
+    async def json(self, *words: str):
+        return json.loads(await self(*words, "--json"))
+
+    @asynccontextmanager
+    async def running(self):
+        process = await self.start("run")
+        try:
+            async with asyncio.timeout(60):
+                line = (await process.stdout.readline()).decode()
+            assert "is running" in line, line + (await process.stderr.read()).decode()
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGINT)
+            async with asyncio.timeout(30):
+                _, err = await process.communicate()
+            assert process.returncode == 0, err.decode()
+
+
+@pytest.fixture
+async def street(tmp_path):
+    spec = ControllerSpec(f"sim-{os.getpid()}-gate")
+    async with Street(tmp_path, [spec], announce=True) as street:
+        street.id = spec.id  # type: ignore[attr-defined]
+        yield street
+
+
+@pytest.fixture
+def program(tmp_path, unused_tcp_port):
+    (tmp_path / "config.yaml").write_text(CONFIG.format(port=unused_tcp_port), "utf-8")
+    return Program(tmp_path)
+
+
+async def until(condition, seconds: float = 20.0):
+    """Wait for a condition; what it last said is in the failure."""
+    end = asyncio.get_running_loop().time() + seconds
+    while True:
+        value = await condition()
+        if value:
+            return value
+        assert asyncio.get_running_loop().time() < end, f"not within {seconds} s"
+        await asyncio.sleep(0.2)
+
+
+async def test_from_an_empty_folder_to_an_open_door_and_back(program, street):
+    assert "fine" in await program("check")
+
+    found = {device["id"] for device in await program.json("discover")}
+    assert street.id in found
+
+    adopted = await program.json("adopt", street.id, "--id", "sim-gate", "--door", "gate=小区门", "--access-point", "gate-in=in")
+    assert adopted["doors"] == ["gate"]
+    assert "sim-gate" in (program.folder / "adopted.yaml").read_text("utf-8")
+    with (program.folder / "config.yaml").open("a", encoding="utf-8") as file:
+        file.write(PROFILES)
+    assert "fine" in await program("check")
+
+    async with program.running():
+        await until(street.at(street.id).served)
+        holder = (await program.json("people", "add", "林晓", "--card", f"uid:{CARD}", "--profile", "residents"))["id"]
+        assert (await program.json("explain", "--holder", str(holder), "--access-point", "gate-in"))["outcome"] == "AccessGranted"
+
+        await street.at(street.id).present(CARD, reader="in")
+        await until(lambda: asyncio.sleep(0, street.pulses()))
+        (entry,) = [e for e in await journal(program, "gate") if e["kind"] == "AccessGranted"]
+        assert street.pulses()[0].passage == entry["position"]
+
+        await program("people", "end", str(holder))
+        refused = await program.json("explain", "--holder", str(holder), "--access-point", "gate-in")
+        assert refused["outcome"] == "AccessDenied"
+        assert "CredentialNotEnabled" in refused["reasons"]
+        assert (await program.json("journal", "verify"))["ok"]
+
+    # With the service stopped, the same commands work on their own.
+    assert (await program.json("journal", "verify"))["ok"]
+    assert "CredentialNotEnabled" in await program("explain", "--holder", str(holder), "--access-point", "gate-in")
+    people = await program.json("people", "list")
+    assert [person["name"] for person in people] == [None], "names are sealed: the operator does not read them"
+
+
+async def journal(program, door):
+    lines = (await program("journal", "show", "--door", door, "--json")).splitlines()
+    return [json.loads(line) for line in lines]
+
+
+async def test_a_query_by_person_needs_a_reason_and_is_recorded(program):
+    holder = (await program.json("people", "add", "王建国"))["id"]
+    assert "--reason" in await program("journal", "show", "--holder", str(holder), code=1)
+    await program("journal", "show", "--holder", str(holder), "--reason", "asked at the desk")
+    await program("journal", "export", "--reason", "backup", "--to", "out.jsonl", "--who")
+    entries = [json.loads(line) for line in (program.folder / "out.jsonl").read_text("utf-8").splitlines()]
+    looks = [entry for entry in entries if entry["data"].get("action") == "journal.by_holder"]
+    assert [entry["personal"]["reason"] for entry in looks] == ["asked at the desk"]
+
+
+async def test_a_second_service_on_the_same_data_is_refused_in_a_sentence(program):
+    async with program.running() as first:
+        refused = await program("run", code=1)
+        assert str(first.pid) in refused
+        assert "Traceback" not in refused
+
+
+async def test_ten_mistakes_in_one_config_are_ten_located_messages(program):
+    (program.folder / "config.yaml").write_text(TEN_MISTAKES, "utf-8")
+    problems = json.loads((await program("check", "--json", code=1)).splitlines()[0])
+    assert len(problems) == 10
+    assert len({(problem["line"], problem["path"]) for problem in problems}) == 10
+    assert all(problem["file"].endswith("config.yaml") and problem["message"] for problem in problems)
+
+
+TEN_MISTAKES = """\
+site: {id: Yard!, time_zone: Asia/Shanghay}
+web: {port: 99999}
+pluggins: {simulator: }
+devices:
+  sim-gate: {host: 127.0.0.1}
+doors:
+  gate:
+    lock: sim-gate/1
+    release_time: soon
+    access_points:
+      gate-in: {readers: [sim-gaet/in], security_level: Kard, policies: [quiet]}
+schedules:
+  night: {weekly: ["Mon-Sun 25:00-06:00"]}
+"""
+
+
+async def test_nothing_is_written_when_the_connection_test_fails(program, street):
+    await street.kill()
+    before = sorted(path.name for path in program.folder.iterdir())
+    refused = await program("adopt", "no-such-device", "--door", "gate=小区门", code=1)
+    assert "Traceback" not in refused
+    assert sorted(path.name for path in program.folder.iterdir() if path.name != "var") == before
+    assert not (program.folder / "adopted.yaml").exists()
+
+
+async def test_an_unknown_command_is_answered_with_the_nearest_one(program):
+    assert "people" in await program("peeple", code=2)
