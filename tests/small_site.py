@@ -95,7 +95,9 @@ class SmallSite:
     snapshot: Snapshot
     shown: list[tuple[str, Feedback]] = field(default_factory=list)
 
-    def card(self, value: str, *, at: float | None = None, point: str = "gate-in", age: float = 0.0) -> Request:
+    def card(
+        self, value: str, *, at: float | None = None, point: str = "gate-in", age: float = 0.0
+    ) -> Request:
         return self._request(CredentialIdentifier(CARD, "uid", value), at, point, age)
 
     def digits(self, value: str, *, at: float | None = None, point: str = "gate-in") -> Request:
@@ -138,7 +140,9 @@ def snapshot() -> Snapshot:
     }
     rules = (AccessRule(frozenset({"gate-in", "gate-out"}), "always"),)
     made = Snapshot()
-    identifiers = {KEYS.digest(CredentialIdentifier(CARD, "uid", uid)): person.id for uid, person in people.items()}
+    identifiers = {
+        KEYS.digest(CredentialIdentifier(CARD, "uid", uid)): person.id for uid, person in people.items()
+    }
     profiles = {"residents": AccessProfile("residents", rules)}
     made.apply(Delta(1, {person.id: person for person in people.values()}, identifiers, profiles))
     return made
@@ -156,7 +160,9 @@ async def small_site(folder: Path, policies=None, budget: float = 0.1, **door) -
         extended_open_time=0.6, pre_alarm_time=0.15, access_points=("gate-in", "gate-out"), policies=tuple(policies or ()),
     )  # fmt: skip
     taken: list[object] = []
-    runtime = DoorRuntime(Door(**(facts | door)), board, journal, clock, taken.append, lambda *what: shown.append(what))
+    runtime = DoorRuntime(
+        Door(**(facts | door)), board, journal, clock, taken.append, lambda *what: shown.append(what)
+    )
     runtime.online = True
     night = ScheduleSpec(weekly=("Mon-Sun 22:00-06:00",))
     levels = (LevelInForce(CARD_AND_PIN, "night"), LevelInForce(CARD_ONLY))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ from menwei.clock import TrustedClock
 from menwei.decide import Presented, decide, resolve
 from menwei.granting import PluginSite, grants
 from menwei.loader import LoadedPlugin, load
+from menwei.messages import Messages
 from menwei.model import DoorMode, Outcome, Verdict
 from menwei.rights import PutProfile, Rights
 from menwei.snapshot import Snapshot
@@ -46,6 +48,14 @@ def card(value: str, format: str = "uid") -> CredentialIdentifier:
     return CredentialIdentifier(IdentifierType.CARD, format, value)
 
 
+@cache
+def words(packages: tuple[str, ...]) -> Messages:
+    made = Messages(strict=True)
+    for package in packages:
+        made.add(package)
+    return made
+
+
 class TenancyHouse(SmallHouse):
     """`time` is the machine's clock; it goes forward only, as the trusted clock does."""
 
@@ -67,10 +77,10 @@ class TenancyHouse(SmallHouse):
         if zone is not None:
             self.site = replace(self.site, zone=zone)
         self.plugins = load(names)
+        self.messages = words(tuple(plugin.package for plugin in self.plugins.values()))
         for plugin in self.plugins.values():
             assert not plugin.error, plugin.error
             module: ModuleType = sys.modules[plugin.package]
-            self.messages.add(plugin.package)
             if plugin.schema is not None:
                 folder = Path(next(iter(module.__path__))) / "migrations"
                 await self.rights.store.migrate(plugin.name, plugin.schema, folder)

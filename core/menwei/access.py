@@ -16,7 +16,17 @@ from menwei.decide import NOBODY, Hashes, Presented, Times, View, decide, resolv
 from menwei.doors import DoorRuntime, refusal_to
 from menwei.journal import Entry, Journal, Position
 from menwei.model import (
-    AccessPoint, Actor, Check, DoorMode, Feedback, FeedbackKind, IdentifierType, Outcome, Reason, Request, Verdict,
+    AccessPoint,
+    Actor,
+    Check,
+    DoorMode,
+    Feedback,
+    FeedbackKind,
+    IdentifierType,
+    Outcome,
+    Reason,
+    Request,
+    Verdict,
 )  # fmt: skip
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
@@ -29,6 +39,9 @@ READ_LIFETIME_ELSE = 5.0
 """Seconds after which a read is too old to act on: whoever showed it may have walked away."""
 RECORD_PATIENCE = 0.5
 """Seconds a grant waits to be durable. A failing disk must not lock a village out, see `journal_required`."""
+
+NOT_DURABLE = Check(Reason.OTHER, "door.try_again", detail="the journal is required and not durable")
+NO_ANSWER = Feedback(FeedbackKind.DENIED, "door.try_again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,32 +81,32 @@ class Line:
         if self.repeats.is_repeat(request, self.hashes):
             return Verdict(Outcome.PENDING)
         async with door.lock:
-            late = self._too_late(request)
+            # 1 resolve: which credential, whose? Together with a first factor shown a moment ago.
             before = self.pendings.take(point.id, request)
-            presented = resolve(self.view, self.hashes, request.identifiers, before)                     # 1 resolve
-            presented = self.tries.count(presented, request.at)                                          # 2 authenticate
-            verdict = decide(self.view, self.times, presented, point, door.mode, request.at)             # 3 rules
-            if late:
-                verdict = deny(verdict, late)
+            presented = resolve(self.view, self.hashes, request.identifiers, before)
+            # 2 authenticate: wrong PINs are counted here, the security level is judged in `decide`.
+            presented = self.tries.count(presented, request.at)
+            # 3 rules: enabled, validity, profile, schedule, the door's mode.
+            verdict = decide(self.view, self.times, presented, point, door.mode, request.at)
+            verdict = deny(verdict, *self._too_late(request))
             if verdict.outcome is Outcome.PENDING:
                 self._wait_for_more(point, presented, verdict)
                 return verdict
-            if verdict.outcome is Outcome.GRANTED:                                                       # 4 policies
-                passage = self._passage(point, verdict, request.at)
+            # 4 policies: they can refuse, never grant.
+            passage = self._passage(point, verdict, request.at)
+            if passage is not None:
                 verdict = deny(verdict, *await self.panel.ask(point.policies + door.facts.policies, passage))
-            if verdict.outcome is Outcome.DENIED:                                                        # 5 record …
-                self.journal.post(self._entry(point, verdict, request))
-                self.show(point.id, Feedback(FeedbackKind.DENIED, verdict.says))
-                return verdict
-            position = await self.journal.record(self._entry(point, verdict, request), RECORD_PATIENCE)  # … a grant first
+            # 5 record: a refusal without waiting, a grant before the door is told.
+            if verdict.outcome is Outcome.DENIED or passage is None:
+                return self._refuse(point, verdict, request)
+            position = await self.journal.record(self._entry(point, verdict, request), RECORD_PATIENCE)
             if position is None and self.journal_required:
-                verdict = deny(verdict, Check(Reason.OTHER, "door.try_again", detail="the journal is required and not durable"))
-                self.journal.post(self._entry(point, verdict, request))
-                self.show(point.id, Feedback(FeedbackKind.DENIED, verdict.says))
-                return verdict
-            opened = await door.grant(verdict, position, passage)                                        # 6 door
-            self.show(point.id, Feedback(FeedbackKind.GRANTED, verdict.says) if opened else Feedback(FeedbackKind.DENIED, "door.try_again"))
-            return verdict                                                                               # 7 the journal wakes its readers
+                return self._refuse(point, deny(verdict, NOT_DURABLE), request)
+            # 6 door: release it, and show the person.
+            opened = await door.grant(verdict, position, passage)
+            self.show(point.id, Feedback(FeedbackKind.GRANTED, verdict.says) if opened else NO_ANSWER)
+            # 7 publish: the journal has woken its readers; nobody waits for them.
+            return verdict
 
     async def command(self, door_id: str, mode: DoorMode, actor: Actor, reason: str) -> CommandResult:
         """A person, a plugin or the fire input acts on a door: role → record → door. Never asks a policy, so that a
@@ -119,9 +132,10 @@ class Line:
         point = self.points[request.access_point]
         door = self.doors[point.door]
         verdict = decide(self.view, self.times, presented, point, door.mode, request.at)
-        if verdict.outcome is Outcome.GRANTED:
-            passage = replace(self._passage(point, verdict, request.at), dry_run=True)
-            verdict = deny(verdict, *await self.panel.ask(point.policies + door.facts.policies, passage))
+        passage = self._passage(point, verdict, request.at)
+        if passage is not None:
+            asked = replace(passage, dry_run=True)
+            verdict = deny(verdict, *await self.panel.ask(point.policies + door.facts.policies, asked))
         return verdict
 
     def failed(self, request: Request, error: Exception) -> None:
@@ -132,15 +146,28 @@ class Line:
         self.journal.post(self._entry(self.points[request.access_point], verdict, request))
         self.show(request.access_point, Feedback(FeedbackKind.DENIED, check.says))
 
-    def _too_late(self, request: Request) -> Check | None:
+    def _refuse(self, point: AccessPoint, verdict: Verdict, request: Request) -> Verdict:
+        self.journal.post(self._entry(point, verdict, request))
+        self.show(point.id, Feedback(FeedbackKind.DENIED, verdict.says))
+        return verdict
+
+    def _too_late(self, request: Request) -> tuple[Check, ...]:
         age = self.clock.monotonic() - request.received
-        lifetime = min((READ_LIFETIME.get(i.type, READ_LIFETIME_ELSE) for i in request.identifiers), default=READ_LIFETIME_ELSE)
-        return Check(Reason.OTHER, "door.too_late", detail=f"read {age:.1f} s ago") if age > lifetime else None
+        kinds = {identifier.type for identifier in request.identifiers}
+        lifetime = min(
+            (READ_LIFETIME.get(kind, READ_LIFETIME_ELSE) for kind in kinds), default=READ_LIFETIME_ELSE
+        )
+        return (
+            (Check(Reason.OTHER, "door.too_late", detail=f"read {age:.1f} s ago"),) if age > lifetime else ()
+        )
 
     def _wait_for_more(self, point: AccessPoint, presented: Presented, verdict: Verdict) -> None:
         """Not yet: the first factor stays at the access point until the next one, another card, or the deadline."""
+
         def deadline_passed() -> None:
-            check = Check(Reason.OTHER, "door.timeout", detail="waiting for " + " and ".join(sorted(verdict.missing)))
+            check = Check(
+                Reason.OTHER, "door.timeout", detail="waiting for " + " and ".join(sorted(verdict.missing))
+            )
             self.journal.post(self._entry(point, deny(verdict, check), None))
             self.show(point.id, Feedback(FeedbackKind.DENIED, check.says))
 
@@ -148,28 +175,42 @@ class Line:
         self.show(point.id, Feedback(FeedbackKind.WAITING, verdict.says, point.pin_timeout))
         self.expect(point.id, verdict)
 
-    def _passage(self, point: AccessPoint, verdict: Verdict, at: float) -> Passage:
-        assert verdict.credential is not None
-        return Passage(point.id, point.door, point.area_from, point.area_to, verdict.credential, verdict.factors, at)
+    def _passage(self, point: AccessPoint, verdict: Verdict, at: float) -> Passage | None:
+        """What policies are asked about: only a verdict that grants so far has one."""
+        if verdict.outcome is not Outcome.GRANTED or verdict.credential is None:
+            return None
+        facts = point.id, point.door, point.area_from, point.area_to
+        return Passage(*facts, verdict.credential, verdict.factors, at)
 
     def _entry(self, point: AccessPoint, verdict: Verdict, request: Request | None) -> Entry:
         """What is kept of a request: the failed checks in the open, who it was in the personal part."""
         data: dict[str, object] = {"factors": sorted(verdict.factors)}
         if verdict.outcome is Outcome.DENIED:
             data["says"] = verdict.says
-            data["checks"] = [{"reason": c.reason, "says": c.says, "by": c.by, "detail": c.detail} for c in verdict.checks]
+            data["checks"] = [
+                {"reason": c.reason, "says": c.says, "by": c.by, "detail": c.detail} for c in verdict.checks
+            ]
         if verdict.duress:
             data["duress"] = True
         who = verdict.credential
         personal = {"holder": who.holder, "credential": who.id} if who else None
-        return Entry(str(verdict.outcome), request.at if request else self.clock.now(), point.door, point.id, data, personal)
+        return Entry(
+            str(verdict.outcome),
+            request.at if request else self.clock.now(),
+            point.door,
+            point.id,
+            data,
+            personal,
+        )
 
 
 def deny(verdict: Verdict, *checks: Check) -> Verdict:
     """The verdict with these refusals added; unchanged when there are none. There is no function that grants."""
     if not checks:
         return verdict
-    return replace(verdict, outcome=Outcome.DENIED, checks=verdict.checks + checks, missing=frozenset(), duress=False)
+    return replace(
+        verdict, outcome=Outcome.DENIED, checks=verdict.checks + checks, missing=frozenset(), duress=False
+    )
 
 
 class Queues:
@@ -207,7 +248,9 @@ class Queues:
             request = await queue.get()
             try:
                 await self._line.request(request)
-            except Exception as error:  # a fault of ours shuts this request out, never the door for everybody after it
+            except (
+                Exception
+            ) as error:  # a fault of ours shuts this request out, never the door for everybody after it
                 self._line.failed(request, error)
 
 

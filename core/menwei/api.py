@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from menwei import (
     api_accounts,
+    api_credentials,
     api_devices,
     api_doors,
     api_explain,
@@ -24,6 +25,7 @@ def core_routes(clock: Clock, streams: Streams) -> list[Route]:
         *api_doors.routes(streams),
         *api_journal.routes(clock.monotonic),
         *api_people.routes(),
+        *api_credentials.routes(),
         *api_explain.routes(),
         *api_devices.routes(),
         *api_accounts.routes(),

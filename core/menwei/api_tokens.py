@@ -11,7 +11,7 @@ from pydantic import Field
 
 from menwei.accounts import Role as AccountRole
 from menwei.api_accounts import KEEPERS
-from menwei.api_people import midnight
+from menwei.api_credentials import midnight
 from menwei.api_session import NameText
 from menwei.routes import NO_TOKENS, Call, Done, Model, Problem, Route, number
 from menwei.tokens import Token

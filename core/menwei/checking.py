@@ -22,13 +22,21 @@ def check_all(config: Path) -> list[Problem]:
     if loaded.config is None:
         return list(loaded.problems)
     plugins = load_plugins(loaded.config.plugins)
-    found = [*_plugins(loaded, plugins), *_drivers(loaded, plugins), *_policies(loaded, plugins), *_notifiers(loaded, plugins)]
+    found = [
+        *_plugins(loaded, plugins),
+        *_drivers(loaded, plugins),
+        *_policies(loaded, plugins),
+        *_notifiers(loaded, plugins),
+    ]
     return sorted(found, key=lambda problem: (problem.file, problem.line, problem.column))
 
 
 def _plugins(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
     broken = [plugin for plugin in plugins.values() if plugin.state is not PluginState.OK]
-    return [loaded.problem(Fault(("plugins", plugin.name), "config.plugin_failed", {"detail": plugin.error})) for plugin in broken]
+    return [
+        loaded.problem(Fault(("plugins", plugin.name), "config.plugin_failed", {"detail": plugin.error}))
+        for plugin in broken
+    ]
 
 
 def _drivers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:

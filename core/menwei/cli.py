@@ -64,14 +64,21 @@ class Commands(TyperGroup):
         try:
             return name, _plugin_command(plugin.package, name), args[1:]
         except (Exception, SystemExit) as error:
-            raise fail(say("plugin.import", plugin=plugin.name, error=f"{type(error).__name__}: {error}")) from error
+            raise fail(
+                say("plugin.import", plugin=plugin.name, error=f"{type(error).__name__}: {error}")
+            ) from error
 
 
 def _declared() -> dict[str, Found]:
     """Command → the plugin that declares it."""
     from menwei.manifest import installed
 
-    return {name: plugin for plugin in installed().values() if plugin.manifest for name in plugin.manifest.commands}
+    return {
+        name: plugin
+        for plugin in installed().values()
+        if plugin.manifest
+        for name in plugin.manifest.commands
+    }
 
 
 def _plugin_command(package: str, name: str) -> Any:
@@ -85,7 +92,9 @@ app = typer.Typer(
     help="Menwei 门卫: opens the right doors for the right people · 为对的人开对的门",
 )  # fmt: skip
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", envvar="MENWEI_CONFIG", help="The site's config.yaml · 配置文件")]
+ConfigOption = Annotated[
+    Path, typer.Option("--config", "-c", envvar="MENWEI_CONFIG", help="The site's config.yaml · 配置文件")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="For scripts: JSON · 供脚本使用")]
 CONFIG = Path("config.yaml")
 
@@ -159,7 +168,9 @@ def quiet_log(level: int = logging.WARNING) -> None:
 def main_options(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version · 版本")] = False,
-    lang: Annotated[str, typer.Option("--lang", envvar="MENWEI_LANG", help=f"{', '.join(LANGUAGES)} · 语言")] = "",
+    lang: Annotated[
+        str, typer.Option("--lang", envvar="MENWEI_LANG", help=f"{', '.join(LANGUAGES)} · 语言")
+    ] = "",
 ) -> None:
     _Settings.language = negotiate(lang or os.environ.get("LC_ALL") or os.environ.get("LANG") or "zh-CN")
     quiet_log()
@@ -180,9 +191,15 @@ def run_site(
     def started(site: Serving) -> None:
         out.print(say("cli.serving", site=site.house.site.name, url=site.server.url), highlight=False)
         if site.house.first_password:
-            out.print(say("cli.first_password", password=site.house.first_password), style="bold", highlight=False)
+            out.print(
+                say("cli.first_password", password=site.house.first_password), style="bold", highlight=False
+            )
         for repair in site.house.repairs():
-            out.print(f"! {site.house.messages.t(language(), repair.message, **repair.values)}", style="yellow", highlight=False)
+            out.print(
+                f"! {site.house.messages.t(language(), repair.message, **repair.values)}",
+                style="yellow",
+                highlight=False,
+            )
 
     run(serve(_existing(config), started))
 
@@ -193,11 +210,24 @@ def check(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
 
     found = check_all(_existing(config))
     if as_json:
-        print_json([{"file": p.file, "line": p.line, "column": p.column, "path": p.path, "message": p.text(language())} for p in found])
+        print_json(
+            [
+                {
+                    "file": p.file,
+                    "line": p.line,
+                    "column": p.column,
+                    "path": p.path,
+                    "message": p.text(language()),
+                }
+                for p in found
+            ]
+        )
     else:
         for problem in found:
             err.print(problem.text(language()), markup=False, highlight=False)
-        out.print(say("cli.check.problems", count=len(found)) if found else say("cli.check.fine"), highlight=False)
+        out.print(
+            say("cli.check.problems", count=len(found)) if found else say("cli.check.fine"), highlight=False
+        )
     if found:
         raise typer.Exit(REFUSED)
 
@@ -225,19 +255,29 @@ def discover(
 def adopt(
     device: Annotated[str, typer.Argument(help="Its id, as `menwei discover` shows it · 设备编号")],
     id: Annotated[str, typer.Option("--id", help="Its id in this site · 在本站的编号")] = "",
-    door: Annotated[list[str] | None, typer.Option("--door", help="ID[:LOCK]=NAME, e.g. gate=小区门 · 门")] = None,
+    door: Annotated[
+        list[str] | None, typer.Option("--door", help="ID[:LOCK]=NAME, e.g. gate=小区门 · 门")
+    ] = None,
     access_point: Annotated[
         list[str] | None, typer.Option("--access-point", help="ID[:DOOR]=READER, e.g. gate-in=in · 通行点")
     ] = None,
-    setting: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE for its driver · 驱动参数")] = None,
-    secret: Annotated[bool, typer.Option("--secret", help="Ask for the device's secret · 输入设备密钥")] = False,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE for its driver · 驱动参数")
+    ] = None,
+    secret: Annotated[
+        bool, typer.Option("--secret", help="Ask for the device's secret · 输入设备密钥")
+    ] = False,
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
     from menwei.cli_devices import take_in
 
     password = typer.prompt(say("cli.secret"), hide_input=True, err=True) if secret else ""
-    run(take_in(_existing(config), device, id, door or [], access_point or [], setting or [], password, as_json))
+    run(
+        take_in(
+            _existing(config), device, id, door or [], access_point or [], setting or [], password, as_json
+        )
+    )
 
 
 @app.command(help="List the plugins: version, state, permissions · 列出插件")
@@ -259,8 +299,15 @@ def doctor(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
     else:
         colours = {"error": "red", "warning": "yellow"}
         for repair in found:
-            out.print(f"• {repair['text']}", style=colours.get(repair["severity"], ""), markup=False, highlight=False)
-        out.print(say("cli.doctor.count", count=len(found)) if found else say("cli.doctor.fine"), highlight=False)
+            out.print(
+                f"• {repair['text']}",
+                style=colours.get(repair["severity"], ""),
+                markup=False,
+                highlight=False,
+            )
+        out.print(
+            say("cli.doctor.count", count=len(found)) if found else say("cli.doctor.fine"), highlight=False
+        )
     if any(repair["severity"] == "error" for repair in found):
         raise typer.Exit(REFUSED)
 
@@ -301,13 +348,25 @@ def explain(
         print_json(found)
         return
     granted = found["outcome"] == "AccessGranted"
-    head = say("cli.explain.granted" if granted else "cli.explain.denied", at=found["at"], level=found["level"] or "–")
+    head = say(
+        "cli.explain.granted" if granted else "cli.explain.denied",
+        at=found["at"],
+        level=found["level"] or "–",
+    )
     out.print(head, style="green" if granted else "red", markup=False, highlight=False)
     for finding in found["findings"]:
-        out.print(say("cli.explain.credential", id=finding["credential"], sentence=finding["text"]), markup=False, highlight=False)
+        out.print(
+            say("cli.explain.credential", id=finding["credential"], sentence=finding["text"]),
+            markup=False,
+            highlight=False,
+        )
         for check in finding["checks"]:
             detail = f" ({check['detail']})" if check["detail"] else ""
-            out.print(f"  – {check['reason']} · {check['by']}: {check['text']}{detail}", markup=False, highlight=False)
+            out.print(
+                f"  – {check['reason']} · {check['by']}: {check['text']}{detail}",
+                markup=False,
+                highlight=False,
+            )
 
 
 def _existing(config: Path) -> Path:

@@ -40,7 +40,9 @@ class Api:
     base: str = "http://localhost"
 
     async def get(self, path: str, **query: Any) -> Any:
-        return await self._call("GET", path, params={key: value for key, value in query.items() if value is not None})
+        return await self._call(
+            "GET", path, params={key: value for key, value in query.items() if value is not None}
+        )
 
     async def post(self, path: str, body: Any = None) -> Any:
         return await self._call("POST", path, json=body if body is not None else {})
@@ -50,7 +52,9 @@ class Api:
 
     async def lines(self, path: str, body: Any) -> AsyncIterator[bytes]:
         """The lines of a streamed answer."""
-        async with self.session.post(self.base + path, json=body, headers=self.headers, timeout=SLOW) as response:
+        async with self.session.post(
+            self.base + path, json=body, headers=self.headers, timeout=SLOW
+        ) as response:
             if response.status >= 400:
                 raise _error(response.status, await response.json(content_type=None))
             async for line in response.content:
@@ -62,7 +66,9 @@ class Api:
         self.headers["X-CSRF-Token"] = me["csrf"]
 
     async def _call(self, method: str, path: str, **words: Any) -> Any:
-        async with self.session.request(method, self.base + path, headers=self.headers, timeout=SLOW, **words) as response:
+        async with self.session.request(
+            method, self.base + path, headers=self.headers, timeout=SLOW, **words
+        ) as response:
             answer = await response.json(content_type=None)
             if response.status >= 400:
                 raise _error(response.status, answer)
@@ -71,7 +77,9 @@ class Api:
 
 def _error(status: int, answer: Any) -> ApiError:
     facts = answer if isinstance(answer, dict) else {}
-    return ApiError(status, facts.get("error", ""), facts.get("message", f"HTTP {status}"), facts.get("where", ""))
+    return ApiError(
+        status, facts.get("error", ""), facts.get("message", f"HTTP {status}"), facts.get("where", "")
+    )
 
 
 @asynccontextmanager

@@ -45,23 +45,43 @@ async def look(config: Path, *, as_json: bool, watch: bool, seconds: float) -> N
                 out.print(_devices(discovery))
                 out.print(say("cli.discover.count", count=len(found)), highlight=False)
             for repair in discovery.repairs():
-                out.print("! " + say(repair.message, **repair.values), style="yellow", markup=False, highlight=False)
+                out.print(
+                    "! " + say(repair.message, **repair.values), style="yellow", markup=False, highlight=False
+                )
     finally:
         await discovery.stop()
 
 
 def _facts(device: Discovered) -> dict[str, Any]:
-    return {**asdict(device), "config": dict(device.config), "properties": dict(device.properties), "proposed": config_id(device.id)}
+    return {
+        **asdict(device),
+        "config": dict(device.config),
+        "properties": dict(device.properties),
+        "proposed": config_id(device.id),
+    }
 
 
 def _devices(discovery: Discovery) -> Any:
-    columns = ["cli.column.id", "cli.column.title", "cli.column.driver", "cli.column.address", "cli.column.finder"]
+    columns = [
+        "cli.column.id",
+        "cli.column.title",
+        "cli.column.driver",
+        "cli.column.address",
+        "cli.column.finder",
+    ]
     devices = sorted(discovery.devices.values(), key=lambda device: device.id)
     return table(columns, ((d.id, d.title, d.driver, d.address, d.finder) for d in devices))
 
 
 async def take_in(
-    config: Path, device: str, id: str, doors: list[str], points: list[str], settings: list[str], secret: str, as_json: bool
+    config: Path,
+    device: str,
+    id: str,
+    doors: list[str],
+    points: list[str],
+    settings: list[str],
+    secret: str,
+    as_json: bool,
 ) -> None:
     """Adopt through the running service, or alone when none runs."""
     made = doors_from_options(doors, points)
@@ -107,7 +127,13 @@ def list_plugins(config: Path, as_json: bool) -> None:
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    columns = ["cli.column.plugin", "cli.column.version", "cli.column.state", "cli.column.permissions", "cli.column.error"]
+    columns = [
+        "cli.column.plugin",
+        "cli.column.version",
+        "cli.column.state",
+        "cli.column.permissions",
+        "cli.column.error",
+    ]
     out.print(
         table(
             columns,

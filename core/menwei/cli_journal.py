@@ -39,7 +39,9 @@ def verify(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
         print_json(found)
     else:
         detail = "" if found["ok"] else f" {found['detail']}"
-        out.print(found["message"] + detail, style="green" if found["ok"] else "red", markup=False, highlight=False)
+        out.print(
+            found["message"] + detail, style="green" if found["ok"] else "red", markup=False, highlight=False
+        )
     if not found["ok"]:
         raise typer.Exit(REFUSED)
 
@@ -61,7 +63,9 @@ def show(
     async def ask() -> list[dict[str, Any]]:
         async with _api(_existing(config)) as api:
             if holder:
-                answer = await api.post("/api/journal/holder", {"holder": holder, "reason": reason, "limit": limit})
+                answer = await api.post(
+                    "/api/journal/holder", {"holder": holder, "reason": reason, "limit": limit}
+                )
             else:
                 answer = await api.get(f"/api/doors/{door}/journal", limit=limit)
             return list(answer["entries"])
@@ -72,7 +76,11 @@ def show(
             print_json(entry)
         return
     for entry in entries:
-        out.print(f"{entry['position']:>16}  {entry['at']}  {entry.get('text', entry['kind'])}", markup=False, highlight=False)
+        out.print(
+            f"{entry['position']:>16}  {entry['at']}  {entry.get('text', entry['kind'])}",
+            markup=False,
+            highlight=False,
+        )
 
 
 @app.command(help="Write entries as JSON lines, oldest first · 导出记录")
@@ -86,7 +94,9 @@ def export(
     config: ConfigOption = CONFIG,
 ) -> None:
     body: dict[str, Any] = {"reason": reason, "who": who, "doors": door or None}
-    body |= {key: moment.astimezone().isoformat() for key, moment in (("since", since), ("until", until)) if moment}
+    body |= {
+        key: moment.astimezone().isoformat() for key, moment in (("since", since), ("until", until)) if moment
+    }
 
     async def write() -> int:
         count = 0

@@ -41,12 +41,16 @@ def add(
     name: Annotated[str, typer.Argument(help="Sealed at once; only an account's password opens it · 姓名")],
     card: Annotated[str, typer.Option(help="FORMAT:VALUE, e.g. uid:04A1B2C3 · 卡号")] = "",
     touch: Annotated[str, typer.Option(help="DEVICE/READER: touch the card there · 在读卡器上刷卡登记")] = "",
-    profile: Annotated[list[str] | None, typer.Option("--profile", help="Access profile · 通行权限组")] = None,
+    profile: Annotated[
+        list[str] | None, typer.Option("--profile", help="Access profile · 通行权限组")
+    ] = None,
     first_day: Annotated[str, typer.Option("--from", help="First day, 2026-11-22 · 起始日")] = "",
     last_day: Annotated[str, typer.Option("--to", help="Last day, included · 最后一日（含）")] = "",
     pin: Annotated[bool, typer.Option("--pin", help="Ask for a PIN, or read MENWEI_PIN · 输入密码")] = False,
     external_id: Annotated[str, typer.Option(help="Their number in another list · 外部编号")] = "",
-    extended: Annotated[bool, typer.Option("--extended", help="Needs longer at doors · 需要更长的开门时间")] = False,
+    extended: Annotated[
+        bool, typer.Option("--extended", help="Needs longer at doors · 需要更长的开门时间")
+    ] = False,
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +60,9 @@ def add(
     credential |= {"first_day": _day(first_day)} if first_day else {}
     credential |= {"last_day": _day(last_day)} if last_day else {}
     if pin:
-        credential["pin"] = os.environ.get("MENWEI_PIN") or typer.prompt(say("cli.people.pin"), hide_input=True, err=True)
+        credential["pin"] = os.environ.get("MENWEI_PIN") or typer.prompt(
+            say("cli.people.pin"), hide_input=True, err=True
+        )
     person: dict[str, Any] = {"name": name, "extended": extended, "external_id": external_id or None}
     if card:
         format, _, value = card.rpartition(":")
@@ -66,7 +72,11 @@ def add(
         async with _api(_existing(config)) as api:
             made = dict(await api.post("/api/people", person))
             if touch:
-                err.print(say("cli.people.touch", reader=touch, seconds=TOUCH_SECONDS), markup=False, highlight=False)
+                err.print(
+                    say("cli.people.touch", reader=touch, seconds=TOUCH_SECONDS),
+                    markup=False,
+                    highlight=False,
+                )
                 body = {**credential, "reader": touch, "seconds": TOUCH_SECONDS}
                 made["credential"] = (await api.post(f"/api/people/{made['id']}/capture", body))["id"]
             return made
@@ -80,7 +90,9 @@ def add(
 
 @app.command("list", help="List people; names only with --as ACCOUNT · 列出人员")
 def list_people(
-    account: Annotated[str, typer.Option("--as", help="Sign in to read names (password asked, or MENWEI_PASSWORD) · 账号")] = "",
+    account: Annotated[
+        str, typer.Option("--as", help="Sign in to read names (password asked, or MENWEI_PASSWORD) · 账号")
+    ] = "",
     search: Annotated[str, typer.Option(help="A name (with --as), a number · 查找")] = "",
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
@@ -134,7 +146,13 @@ def show(
     if as_json:
         print_json(person)
         return
-    columns = ["cli.column.credential", "cli.column.state", "cli.column.until", "cli.column.profiles", "cli.column.factors"]
+    columns = [
+        "cli.column.credential",
+        "cli.column.state",
+        "cli.column.until",
+        "cli.column.profiles",
+        "cli.column.factors",
+    ]
     rows = (
         (
             str(credential["id"]),

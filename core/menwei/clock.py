@@ -19,7 +19,10 @@ class TrustedClock:
     """`wall` and `monotonic` are passed in by tests; the program uses the machine's."""
 
     def __init__(
-        self, floor: float = 0.0, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+        self,
+        floor: float = 0.0,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic

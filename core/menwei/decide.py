@@ -63,12 +63,23 @@ class Presented:
 NOBODY = Presented()
 
 
-def resolve(view: View, hashes: Hashes, shown: Sequence[CredentialIdentifier], before: Presented = NOBODY) -> Presented:
+def resolve(
+    view: View, hashes: Hashes, shown: Sequence[CredentialIdentifier], before: Presented = NOBODY
+) -> Presented:
     """Step 1. Whose are these, together with what was shown `before`? A typed number proves the credential before it;
     without one it stands for itself. Two things of two holders are nobody's."""
-    credential, factors, checks, duress = before.credential, set(before.factors), list(before.checks), before.duress
+    credential, factors, checks, duress = (
+        before.credential,
+        set(before.factors),
+        list(before.checks),
+        before.duress,
+    )
     for identifier in shown:
-        if identifier.type is IdentifierType.PIN and credential is not None and IdentifierType.PIN not in factors:
+        if (
+            identifier.type is IdentifierType.PIN
+            and credential is not None
+            and IdentifierType.PIN not in factors
+        ):
             digest = hashes.pin(credential.id, identifier.value)
             if credential.pin and digest == credential.pin:
                 factors.add(IdentifierType.PIN)
@@ -80,7 +91,9 @@ def resolve(view: View, hashes: Hashes, shown: Sequence[CredentialIdentifier], b
             continue
         found = view.find(hashes.digest(identifier))
         if found is None:
-            checks.append(Check(Reason.CREDENTIAL_NOT_FOUND, "door.not_registered", detail=str(identifier.type)))
+            checks.append(
+                Check(Reason.CREDENTIAL_NOT_FOUND, "door.not_registered", detail=str(identifier.type))
+            )
         elif credential is not None and found.holder != credential.holder:
             checks.append(Check(Reason.UNAUTHORIZED, "door.two_people", detail=str(identifier.type)))
         else:
@@ -103,7 +116,13 @@ def standing(credential: Credential, at: float | None) -> list[Check]:
     """Is this credential good, and now? Without `at`, only its state."""
     checks = []
     if credential.state is not CredentialState.ENABLED:
-        checks.append(Check(Reason.CREDENTIAL_NOT_ENABLED, f"door.{credential.state.lower()}", detail=str(credential.state)))
+        checks.append(
+            Check(
+                Reason.CREDENTIAL_NOT_ENABLED,
+                f"door.{credential.state.lower()}",
+                detail=str(credential.state),
+            )
+        )
     if at is not None and at < credential.valid_from:
         checks.append(Check(Reason.CREDENTIAL_NOT_ACTIVE, "door.not_yet"))
     if at is not None and at >= credential.valid_to:
@@ -111,16 +130,24 @@ def standing(credential: Credential, at: float | None) -> list[Check]:
     return checks
 
 
-def rules(view: View, times: Times, credential: Credential, access_point: str, mode: DoorMode, at: float) -> list[Check]:
+def rules(
+    view: View, times: Times, credential: Credential, access_point: str, mode: DoorMode, at: float
+) -> list[Check]:
     """Step 3. Every reason why this credential may not pass here at `at`; empty when it may."""
     checks = standing(credential, at)
-    schedules = [schedule for profile in credential.profiles for schedule in view.rules_for(profile, access_point)]
+    schedules = [
+        schedule for profile in credential.profiles for schedule in view.rules_for(profile, access_point)
+    ]
     if not schedules:
         checks.append(Check(Reason.UNAUTHORIZED, "door.no_right"))
     else:
         holds = [times.allows(schedule, at) for schedule in schedules]
         if True not in holds:
-            detail = "the schedule is not compiled that far" if None in holds else ", ".join(dict.fromkeys(schedules))
+            detail = (
+                "the schedule is not compiled that far"
+                if None in holds
+                else ", ".join(dict.fromkeys(schedules))
+            )
             checks.append(Check(Reason.NOT_PERMITTED_AT_THIS_TIME, "door.not_now", detail=detail))
     if mode in SHUT_MODES:
         checks.append(Check(Reason.OTHER, "door.shut", detail=str(mode)))
@@ -139,7 +166,9 @@ def decide(
         return Verdict(Outcome.DENIED, checks=tuple(checks), factors=factors)
     level = level_in_force(point.levels, times, at)
     if level is None:
-        checks.append(Check(Reason.NOT_PERMITTED_AT_THIS_TIME, "door.not_now", detail="no security level is in force"))
+        checks.append(
+            Check(Reason.NOT_PERMITTED_AT_THIS_TIME, "door.not_now", detail="no security level is in force")
+        )
     checks += rules(view, times, credential, point.id, mode, at)
     missing: frozenset[IdentifierType] = frozenset()
     if level is not None and not level.met_by(factors):
@@ -148,7 +177,11 @@ def decide(
             checks.append(Check(Reason.UNAUTHORIZED, "door.not_here", detail=f"{level.name} is needed"))
         elif lacking := missing - _has(view, credential):
             kinds = " and ".join(sorted(lacking))
-            checks.append(Check(Reason.UNAUTHORIZED, "door.factor_missing", detail=f"{level.name}: no {kinds} registered"))
+            checks.append(
+                Check(
+                    Reason.UNAUTHORIZED, "door.factor_missing", detail=f"{level.name}: no {kinds} registered"
+                )
+            )
     if checks:
         return Verdict(Outcome.DENIED, credential, tuple(checks), factors=factors)
     if missing:

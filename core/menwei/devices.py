@@ -47,7 +47,9 @@ DOCUMENT_NUMBER = re.compile("[0-9A-Z]{9,18}")
 class Devices:
     """All devices of the site. Implements the doors' `Actuator` and hands each driver its `Reports`."""
 
-    def __init__(self, site: Site, supervisor: Supervisor, journal: Journal, clock: Clock, words: Callable[[str], str]) -> None:
+    def __init__(
+        self, site: Site, supervisor: Supervisor, journal: Journal, clock: Clock, words: Callable[[str], str]
+    ) -> None:
         self.site = site
         self._supervisor = supervisor
         self._journal = journal
@@ -79,15 +81,24 @@ class Devices:
                 self._show(driver, device, reader, shown)
 
     def _show(self, driver: Driver, device: str, reader: str, feedback: Feedback) -> None:
-        def failed(error: Exception) -> None:  # a reader that cannot blink is told to the installer and stops nobody
-            log.warning("no feedback at the reader", device=device, reader=reader, error=f"{type(error).__name__}: {error}")
+        def failed(
+            error: Exception,
+        ) -> None:  # a reader that cannot blink is told to the installer and stops nobody
+            log.warning(
+                "no feedback at the reader",
+                device=device,
+                reader=reader,
+                error=f"{type(error).__name__}: {error}",
+            )
 
         self._keep(beside(COMMAND_TIME, lambda: driver.feedback(reader, feedback), failed))
 
     def _driver(self, device: str) -> Driver:
         driver = self._supervisor.driver(device)
         if driver is None:
-            raise NotReady(f"{device} is {self._supervisor.state(device)}: {self._supervisor.text(device)}".rstrip(": "))
+            raise NotReady(
+                f"{device} is {self._supervisor.state(device)}: {self._supervisor.text(device)}".rstrip(": ")
+            )
         return driver
 
     # ---------------------------------------------------------------------------------------------------- enrolment
@@ -133,11 +144,15 @@ class Devices:
 
     # ---------------------------------------------------------------------------------------- what the hardware says
 
-    def reports(self, device: str, identifiers: frozenset[IdentifierType], announce: Callable[[DeviceInfo], None]) -> DeviceReports:
+    def reports(
+        self, device: str, identifiers: frozenset[IdentifierType], announce: Callable[[DeviceInfo], None]
+    ) -> DeviceReports:
         """The `Reports` that the driver of `device` is given."""
         return DeviceReports(self, device, identifiers, announce)
 
-    def read(self, device: str, reader: str, identifier: CredentialIdentifier, received: float | None) -> None:
+    def read(
+        self, device: str, reader: str, identifier: CredentialIdentifier, received: float | None
+    ) -> None:
         """One identifier was presented at one reader."""
         now = self._clock.monotonic()
         received = now if received is None else min(received, now)
@@ -149,7 +164,9 @@ class Devices:
         if point is None:
             if (device, reader) not in self._unassigned:
                 self._unassigned.add((device, reader))
-                log.warning("a read at a reader that belongs to no access point", device=device, reader=reader)
+                log.warning(
+                    "a read at a reader that belongs to no access point", device=device, reader=reader
+                )
             return
         self.submit(Request(point, (identifier,), self._clock.now() - (now - received), received))
 
@@ -191,7 +208,8 @@ class Devices:
         mine = [door for door in self.doors.values() if door.facts.device == device]
         for door in mine:
             if state is DeviceState.READY:
-                self._start(door.came_online())
+                door.came_online()
+                self._start(door.tell_mode())
             elif door.online:
                 door.went_offline()
         if state in {DeviceState.READY, DeviceState.RETRYING, DeviceState.FAILED}:
@@ -213,7 +231,11 @@ class DeviceReports:
     """The `Reports` of one device; see `menwei.plugin.Reports` for what each call means."""
 
     def __init__(
-        self, devices: Devices, device: str, identifiers: frozenset[IdentifierType], announce: Callable[[DeviceInfo], None]
+        self,
+        devices: Devices,
+        device: str,
+        identifiers: frozenset[IdentifierType],
+        announce: Callable[[DeviceInfo], None],
     ) -> None:
         self._devices = devices
         self._device = device
@@ -230,7 +252,9 @@ class DeviceReports:
         try:
             identifier = normalise(format, value)
         except CardFormatError as error:  # the number itself stays out of the log
-            log.warning("unreadable card", device=self._device, reader=reader, format=format[:32], error=error.key)
+            log.warning(
+                "unreadable card", device=self._device, reader=reader, format=format[:32], error=error.key
+            )
             return
         self._devices.read(self._device, reader, identifier, received)
 
@@ -239,13 +263,19 @@ class DeviceReports:
             log.error("the driver reported a number it did not declare", device=self._device)
             return
         if not (digits.isascii() and digits.isdigit() and len(digits) <= DIGITS):
-            log.warning("what was typed is not a number", device=self._device, reader=reader, length=len(digits))
+            log.warning(
+                "what was typed is not a number", device=self._device, reader=reader, length=len(digits)
+            )
             return
-        self._devices.read(self._device, reader, CredentialIdentifier(IdentifierType.PIN, PIN_FORMAT, digits), received)
+        self._devices.read(
+            self._device, reader, CredentialIdentifier(IdentifierType.PIN, PIN_FORMAT, digits), received
+        )
 
     def document(self, reader: str, document: Document) -> None:
         if not (0 < len(document.name) <= DOCUMENT_NAME and DOCUMENT_NUMBER.fullmatch(document.number)):
-            log.warning("unreadable document", device=self._device, reader=reader, kind=str(document.kind)[:32])
+            log.warning(
+                "unreadable document", device=self._device, reader=reader, kind=str(document.kind)[:32]
+            )
             return
         self._devices.document(self._device, reader, document)
 

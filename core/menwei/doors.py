@@ -15,9 +15,20 @@ from typing import Protocol
 import structlog
 
 from menwei.journal import Entry, Journal, Position
-from menwei.model import OPEN_MODES, SHUT_MODES, Actor, Door, DoorAlarm, DoorMode, DoorState, Feedback, FeedbackKind, Verdict
+from menwei.model import (
+    OPEN_MODES,
+    SHUT_MODES,
+    Actor,
+    Door,
+    DoorAlarm,
+    DoorMode,
+    DoorState,
+    Feedback,
+    FeedbackKind,
+    Verdict,
+)
 from menwei.patience import within
-from menwei.plugin import Clock, Passage
+from menwei.plugin import Clock, NotReady, Passage
 
 log = structlog.get_logger(__name__)
 
@@ -121,7 +132,9 @@ class DoorRuntime:
 
     def view(self) -> DoorView:
         mode, state = (self.mode, self.state) if self.online else (DoorMode.UNKNOWN, DoorState.UNKNOWN)
-        return DoorView(self.facts.id, self.facts.name, mode, state, self.alarm, self.facts.device, self.online)
+        return DoorView(
+            self.facts.id, self.facts.name, mode, state, self.alarm, self.facts.device, self.online
+        )
 
     def restore(self, mode: DoorMode) -> None:
         """At start: the mode that the journal says the door was left in."""
@@ -132,8 +145,15 @@ class DoorRuntime:
     async def grant(self, verdict: Verdict, position: Position | None, passage: Passage) -> bool:
         """Step 6 of the line: release the lock for the person `verdict` names. False: the device did not answer."""
         if verdict.duress:
-            self._post("Duress", {"passage": str(position or "")}, passage.access_point, {"holder": passage.credential.holder})
-        return await self._release(_Released(position, passage, passage.credential.extended, passage.access_point))
+            self._post(
+                "Duress",
+                {"passage": str(position or "")},
+                passage.access_point,
+                {"holder": passage.credential.holder},
+            )
+        return await self._release(
+            _Released(position, passage, passage.credential.extended, passage.access_point)
+        )
 
     async def command(self, mode: DoorMode, position: Position | None) -> bool:
         """Carry out a command that was allowed and recorded. False: the device did not answer.
@@ -142,7 +162,9 @@ class DoorRuntime:
         """
         if mode is DoorMode.ACCESSED:
             return await self._release(_Released(position, None, False))
-        reached = await self._reach(lambda deadline: self._actuator.set_mode(self.facts.device, self.facts.lock, mode, deadline))
+        reached = await self._reach(
+            lambda deadline: self._actuator.set_mode(self.facts.device, self.facts.lock, mode, deadline)
+        )
         if (reached or mode not in OPEN_MODES) and mode is not self._held:
             was, self._held = self._held, mode
             if mode in SHUT_MODES:
@@ -153,12 +175,20 @@ class DoorRuntime:
                 self._raise(DoorAlarm.NORMAL)
         return reached
 
-    async def came_online(self) -> None:
-        """The device is back: tell it what the door must be. Called by `devices.py` after `ready`."""
+    def came_online(self) -> None:
+        """The device is ready. Called by `devices.py`, which then awaits `tell_mode`."""
         self.online = True
+
+    async def tell_mode(self) -> None:
+        """Tell the device, which is back, what the door must be. One that has left again is told when it returns."""
         async with self.lock:
+            if not self.online:
+                return
             mode = self._held
-            await self._reach(lambda deadline: self._actuator.set_mode(self.facts.device, self.facts.lock, mode, deadline))
+            await self._reach(
+                lambda deadline: self._actuator.set_mode(self.facts.device, self.facts.lock, mode, deadline),
+                left_again=True,
+            )
 
     def went_offline(self) -> None:
         self.online = False
@@ -169,22 +199,37 @@ class DoorRuntime:
         if self._held in OPEN_MODES:
             return True  # nothing to release: the way is open
         seconds = self.facts.extended_release_time if released.extended else self.facts.release_time
-        self._outstanding.append(released)  # before the command: the contact may be faster than the acknowledgement
+        self._outstanding.append(
+            released
+        )  # before the command: the contact may be faster than the acknowledgement
         self._after("relock", seconds + CONTACT_GRACE, self._not_taken)
         if self.state is DoorState.OPEN:
             self._taken_by_all()  # the door stands open: nobody has to open it first
         passage = str(released.position or "")
         return await self._reach(
-            lambda deadline: self._actuator.access(self.facts.device, self.facts.lock, seconds, deadline, passage), passage
+            lambda deadline: self._actuator.access(
+                self.facts.device, self.facts.lock, seconds, deadline, passage
+            ),
+            passage,
         )
 
-    async def _reach(self, command: Callable[[float], Awaitable[None]], passage: str = "") -> bool:
+    async def _reach(
+        self, command: Callable[[float], Awaitable[None]], passage: str = "", left_again: bool = False
+    ) -> bool:
         deadline = self._clock.monotonic() + COMMAND_TIME
         try:
             await within(COMMAND_TIME, lambda: command(deadline))
-        except Exception as error:  # whatever a driver raises, the door did not obey: told in the journal, shown as an alarm
-            log.warning("the door did not answer", door=self.facts.id, error=f"{type(error).__name__}: {error}")
-            self._post("DoorFault", {"error": type(error).__name__, "detail": str(error)[:200], "passage": passage})
+        except (
+            Exception
+        ) as error:  # whatever a driver raises, the door did not obey: told in the journal, shown as an alarm
+            log.warning(
+                "the door did not answer", door=self.facts.id, error=f"{type(error).__name__}: {error}"
+            )
+            if left_again and isinstance(error, NotReady) and not self.online:
+                return False  # that the device is away is in the journal already
+            self._post(
+                "DoorFault", {"error": type(error).__name__, "detail": str(error)[:200], "passage": passage}
+            )
             return False
         return True
 
@@ -250,7 +295,9 @@ class DoorRuntime:
         if self.alarm is DoorAlarm.NORMAL:
             self._raise(DoorAlarm.DOOR_OPEN_PRE_ALARM)
         for access_point in self.facts.access_points:
-            self._show(access_point, Feedback(FeedbackKind.PRE_ALARM, "door.close_please", self.facts.pre_alarm_time))
+            self._show(
+                access_point, Feedback(FeedbackKind.PRE_ALARM, "door.close_please", self.facts.pre_alarm_time)
+            )
 
     def _too_long(self) -> None:
         if self.alarm is not DoorAlarm.DOOR_FORCED_OPEN:  # the graver alarm stays
@@ -263,7 +310,13 @@ class DoorRuntime:
             was, self.alarm = self.alarm, alarm
             self._post("DoorAlarm", {"alarm": alarm, "was": was})
 
-    def _post(self, kind: str, data: dict[str, object], access_point: str = "", personal: dict[str, object] | None = None) -> None:
+    def _post(
+        self,
+        kind: str,
+        data: dict[str, object],
+        access_point: str = "",
+        personal: dict[str, object] | None = None,
+    ) -> None:
         self._journal.post(Entry(kind, self._clock.now(), self.facts.id, access_point, data, personal))
 
     def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:

@@ -33,7 +33,10 @@ def seconds(value: object) -> float:
 
 
 DURATION_SCHEMA = WithJsonSchema(
-    {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^([0-9.]+[dhms])+$|^P"}], "examples": ["5s", "PT5S"]}
+    {
+        "anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^([0-9.]+[dhms])+$|^P"}],
+        "examples": ["5s", "PT5S"],
+    }
 )
 Seconds = Annotated[float, BeforeValidator(seconds), DURATION_SCHEMA]
 """A field of a plugin's `Config` that takes durations; add `Field(gt=0, le=…)` for its limits."""

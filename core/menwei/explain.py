@@ -69,5 +69,7 @@ def _factors(credential: Credential, others: tuple[Credential, ...]) -> frozense
 
 def _finding(house: Menwei, credential: Credential, verdict: Verdict) -> Finding:
     sentences = [house.say(check.says) for check in verdict.checks] or [house.say(verdict.says)]
-    checks = tuple({"reason": str(c.reason), "says": c.says, "by": c.by, "detail": c.detail} for c in verdict.checks)
+    checks = tuple(
+        {"reason": str(c.reason), "says": c.says, "by": c.by, "detail": c.detail} for c in verdict.checks
+    )
     return Finding(credential.id, verdict.outcome, verdict.reasons, checks, tuple(dict.fromkeys(sentences)))

@@ -23,7 +23,9 @@ LONGEST_RETRY = 300.0
 class NotifierRunner:
     """One notifier. An entry is handed over until `notify` returned; the cursor outlives a restart."""
 
-    def __init__(self, name: str, notifier: Notifier, journal: Journal, first_retry: float = FIRST_RETRY) -> None:
+    def __init__(
+        self, name: str, notifier: Notifier, journal: Journal, first_retry: float = FIRST_RETRY
+    ) -> None:
         self.name = name
         self._notifier = notifier
         self._journal = journal
@@ -45,7 +47,12 @@ class NotifierRunner:
                 await within(NOTIFY_TIME, lambda: self._notifier.notify(facts(entry)))
             except Exception as error:
                 self.trouble = f"{type(error).__name__}: {error}"
-                log.warning("a notifier failed; the same entry comes again", notifier=self.name, error=self.trouble, in_seconds=delay)
+                log.warning(
+                    "a notifier failed; the same entry comes again",
+                    notifier=self.name,
+                    error=self.trouble,
+                    in_seconds=delay,
+                )
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LONGEST_RETRY)
                 continue
@@ -55,7 +62,13 @@ class NotifierRunner:
     def repairs(self) -> list[Repair]:
         found = list(self._notifier.repairs())
         if self.trouble:
-            found.append(Repair(f"notifier:{self.name}", "repair.notifier", {"notifier": self.name, "detail": self.trouble}))
+            found.append(
+                Repair(
+                    f"notifier:{self.name}",
+                    "repair.notifier",
+                    {"notifier": self.name, "detail": self.trouble},
+                )
+            )
         return found
 
 

@@ -25,7 +25,9 @@ _SAYS_BROKEN = "door.policy_failed"
 class Panel:
     """Holds the configured policies by name. `missing` are those that the config names and no plugin provides."""
 
-    def __init__(self, policies: Mapping[str, Policy], missing: Mapping[str, str] | None = None, budget: float = BUDGET) -> None:
+    def __init__(
+        self, policies: Mapping[str, Policy], missing: Mapping[str, str] | None = None, budget: float = BUDGET
+    ) -> None:
         self._policies = dict(policies)
         self._missing = dict(missing or {})
         self._budget = budget
@@ -82,8 +84,18 @@ class Panel:
     def _unasked(self, name: str, passage: Passage) -> Check:
         if name in self._policies:
             self._probe(name, passage)
-            return Check(Reason.OTHER, _SAYS_BROKEN, by=name, detail=f"no answer {TRIP_AFTER} times in a row; denied until it answers")
-        return Check(Reason.OTHER, _SAYS_BROKEN, by=name, detail=self._missing.get(name, "no plugin provides this policy"))
+            return Check(
+                Reason.OTHER,
+                _SAYS_BROKEN,
+                by=name,
+                detail=f"no answer {TRIP_AFTER} times in a row; denied until it answers",
+            )
+        return Check(
+            Reason.OTHER,
+            _SAYS_BROKEN,
+            by=name,
+            detail=self._missing.get(name, "no plugin provides this policy"),
+        )
 
     def _probe(self, name: str, passage: Passage) -> None:
         """See, beside the line, whether a tripped policy answers again."""

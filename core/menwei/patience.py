@@ -33,7 +33,9 @@ async def _kept(call: Callable[[], Awaitable[Any]], budget: float, tell: Callabl
     try:
         awaitable = call()
         if not inspect.isawaitable(awaitable):
-            raise TypeError(f"the answer is {type(awaitable).__name__}, not awaitable: the method must be `async def`")
+            raise TypeError(
+                f"the answer is {type(awaitable).__name__}, not awaitable: the method must be `async def`"
+            )
         value = await awaitable
     except BaseException as error:  # the one place that turns every ending of foreign code into a value
         return Ended(error=error, seconds=clock() - started)
@@ -71,7 +73,10 @@ async def all_within(budget: float, calls: Sequence[Callable[[], Awaitable[Any]]
                 task.cancel()
                 _abandoned.add(task)
                 task.add_done_callback(_abandoned.discard)
-    return [task.result() if task.done() and not task.cancelled() else Ended(late=True, seconds=budget) for task in tasks]
+    return [
+        task.result() if task.done() and not task.cancelled() else Ended(late=True, seconds=budget)
+        for task in tasks
+    ]
 
 
 def _set(future: asyncio.Future[None]) -> None:
@@ -88,7 +93,9 @@ async def within(budget: float, call: Callable[[], Awaitable[Any]]) -> Any:
     return ended.value
 
 
-def beside(budget: float, call: Callable[[], Awaitable[Any]], failed: Callable[[Exception], None]) -> asyncio.Task[Any]:
+def beside(
+    budget: float, call: Callable[[], Awaitable[Any]], failed: Callable[[Exception], None]
+) -> asyncio.Task[Any]:
     """Start a call whose answer nobody waits for. `failed` is told, once, what `within` would have raised.
 
     The task is for the caller to keep until it is done; it is cancelled after `budget` seconds.

@@ -28,7 +28,9 @@ class Pendings:
     def __init__(self) -> None:
         self._waiting: dict[str, _Waiting] = {}
 
-    def put(self, access_point: str, presented: Presented, seconds: float, expired: Callable[[], None]) -> None:
+    def put(
+        self, access_point: str, presented: Presented, seconds: float, expired: Callable[[], None]
+    ) -> None:
         """Keep `presented` for `seconds`; `expired` is called when nothing came."""
 
         def timeout() -> None:
@@ -77,7 +79,12 @@ class PinTries:
         if at < self._until.get(credential.id, 0.0):
             check = Check(Reason.INVALID_PIN, "door.pin_suspended", detail="suspended after wrong PINs")
             kept = tuple(check for check in presented.checks if check.reason is not Reason.INVALID_PIN)
-            return replace(presented, factors=presented.factors - {IdentifierType.PIN}, checks=(check, *kept), duress=False)
+            return replace(
+                presented,
+                factors=presented.factors - {IdentifierType.PIN},
+                checks=(check, *kept),
+                duress=False,
+            )
         if not wrong:
             self._wrong.pop(credential.id, None)
             self._until.pop(credential.id, None)

@@ -28,7 +28,9 @@ def collect(house: Menwei) -> list[Repair]:
     """Everything that could be mended now, the gravest first. Called on demand; reads memory and asks the disk."""
     found = [*_clock(house), *_journal(house), *_disk(house.data), *_schedules(house), *opencv()]
     found += [
-        Repair(f"option:{problem.path}", "repair.option", {"detail": problem.text(house.site.language)}, "error")
+        Repair(
+            f"option:{problem.path}", "repair.option", {"detail": problem.text(house.site.language)}, "error"
+        )
         for problem in house.option_problems
     ]
     for plugin in house.plugins.values():
@@ -65,7 +67,9 @@ def _disk(folder: Path) -> list[Repair]:
     free = shutil.disk_usage(folder).free
     if free >= FREE_DISK:
         return []
-    return [Repair("disk", "repair.disk", {"folder": str(folder), "free": f"{free // (1024 * 1024)}"}, "error")]
+    return [
+        Repair("disk", "repair.disk", {"folder": str(folder), "free": f"{free // (1024 * 1024)}"}, "error")
+    ]
 
 
 def _schedules(house: Menwei) -> list[Repair]:
@@ -89,4 +93,10 @@ def _of_policy(policy: Policy) -> list[Repair]:
         return policy.repairs()
     except (Exception, SystemExit) as error:
         log.error("a policy's repairs() failed", policy=policy.name, error=f"{type(error).__name__}: {error}")
-        return [Repair(f"policy-repairs:{policy.name}", "repair.policy", {"policy": policy.name, "detail": str(error)})]
+        return [
+            Repair(
+                f"policy-repairs:{policy.name}",
+                "repair.policy",
+                {"policy": policy.name, "detail": str(error)},
+            )
+        ]

@@ -25,7 +25,11 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    config: Path, *, port: int | None = None, offline: Path | None = None, wall: Callable[[], float] = time.time
+    config: Path,
+    *,
+    port: int | None = None,
+    offline: Path | None = None,
+    wall: Callable[[], float] = time.time,
 ) -> AsyncIterator[Serving]:
     """Open the site, start it and its server; on leaving, end both. Raises what `Menwei.open` and `Server.start` raise.
 

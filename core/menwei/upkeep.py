@@ -48,7 +48,12 @@ class Upkeep:
             try:
                 await task()
             except Exception as error:
-                log.error("upkeep failed", task=task.__name__.strip("_"), error=f"{type(error).__name__}: {error}", exc_info=error)
+                log.error(
+                    "upkeep failed",
+                    task=task.__name__.strip("_"),
+                    error=f"{type(error).__name__}: {error}",
+                    exc_info=error,
+                )
 
     async def _schedules(self) -> None:
         today = local_date(self._house.clock.now(), self._house.site.zone)

@@ -54,7 +54,7 @@ def blame(frame: FrameType | None, packages: Collection[str]) -> Stall:
         return Stall("?", 0, "?", "", 0.0)
     innermost: FrameType = frame
     walk: FrameType | None = frame
-    while walk is not None:
+    while walk is not None and walk.f_code.co_name != "_run_once":  # below it is whoever started the loop
         package = str(walk.f_globals.get("__name__", "")).partition(".")[0]
         if package in packages:
             return Stall(walk.f_code.co_filename, walk.f_lineno, walk.f_code.co_qualname, package, 0.0)

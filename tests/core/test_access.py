@@ -30,7 +30,11 @@ async def test_a_card_opens_the_door_and_the_record_stands_before_the_pulse(tmp_
         (entry,) = await site.entries("AccessGranted")
     assert verdict.outcome is Outcome.GRANTED
     assert site.board.pulses == [("1", 0.15, str(entry.position))]
-    assert (entry.door, entry.access_point, entry.personal) == ("gate", "gate-in", {"holder": LIN * 10, "credential": LIN})
+    assert (entry.door, entry.access_point, entry.personal) == (
+        "gate",
+        "gate-in",
+        {"holder": LIN * 10, "credential": LIN},
+    )
     assert site.shown[-1][1].kind is FeedbackKind.GRANTED
 
 
@@ -49,7 +53,9 @@ async def test_an_expired_card_is_refused_with_whose_it_was_in_the_personal_part
         verdict = await site.line.request(site.card(EXPIRED_CARD))
         (entry,) = await site.entries("AccessDenied")
     assert verdict.reasons == (Reason.CREDENTIAL_EXPIRED,)
-    assert entry.data["checks"] == [{"reason": "CredentialExpired", "says": "door.expired", "by": "core", "detail": ""}]
+    assert entry.data["checks"] == [
+        {"reason": "CredentialExpired", "says": "door.expired", "by": "core", "detail": ""}
+    ]
     assert entry.personal == {"holder": EXPIRED * 10, "credential": EXPIRED}
 
 
@@ -146,7 +152,9 @@ class Quiet(Policy):
 
 
 async def test_a_policy_can_refuse_what_the_rules_allow(tmp_path):
-    async with small_site(tmp_path, {"quiet": Quiet(Refuse("door.not_now", Reason.NOT_PERMITTED_AT_THIS_TIME))}) as site:
+    async with small_site(
+        tmp_path, {"quiet": Quiet(Refuse("door.not_now", Reason.NOT_PERMITTED_AT_THIS_TIME))}
+    ) as site:
         verdict = await site.line.request(site.card(LIN_CARD))
         (entry,) = await site.entries("AccessDenied")
     assert (verdict.reasons, site.board.pulses) == ((Reason.NOT_PERMITTED_AT_THIS_TIME,), [])
@@ -163,7 +171,9 @@ async def test_a_broken_policy_shuts_the_door_but_not_the_guard(tmp_path):
     async with small_site(tmp_path, {"quiet": Quiet(RuntimeError("boom"))}) as site:
         verdict = await site.line.request(site.card(LIN_CARD))
         assert (verdict.says, site.board.pulses) == ("door.policy_failed", [])
-        result = await site.line.command("gate", DoorMode.ACCESSED, GUARD, "the card reader's policy is broken")
+        result = await site.line.command(
+            "gate", DoorMode.ACCESSED, GUARD, "the card reader's policy is broken"
+        )
     assert (result.ok, len(site.board.pulses)) == (True, 1)
 
 
@@ -247,7 +257,11 @@ class TestCommands:
         async with small_site(tmp_path) as site:
             result = await site.line.command("gate", DoorMode.ACCESSED, GUARD, "  ")
             (entry,) = await site.entries("DoorCommand")
-        assert (result.ok, result.says, entry.data["refused"]) == (False, "command.reason_needed", "command.reason_needed")
+        assert (result.ok, result.says, entry.data["refused"]) == (
+            False,
+            "command.reason_needed",
+            "command.reason_needed",
+        )
         assert site.board.pulses == []
 
     @pytest.mark.parametrize("role", ["tenant", "landlord", "registrar", "auditor", "", "unknown"])
@@ -260,15 +274,21 @@ class TestCommands:
         async with small_site(tmp_path) as site:
             await site.line.command("gate", DoorMode.LOCKED_DOWN, GUARD, "intruder")
             assert (await site.line.request(site.card(LIN_CARD))).says == "door.shut"
-            assert (await site.line.command("gate", DoorMode.ACCESSED, GUARD, "open")).says == "command.release_first"
-            assert (await site.line.command("gate", DoorMode.UNLOCKED, GUARD, "open")).says == "command.release_first"
+            assert (
+                await site.line.command("gate", DoorMode.ACCESSED, GUARD, "open")
+            ).says == "command.release_first"
+            assert (
+                await site.line.command("gate", DoorMode.UNLOCKED, GUARD, "open")
+            ).says == "command.release_first"
             assert (await site.line.command("gate", DoorMode.LOCKED, GUARD, "over")).ok
             assert (await site.line.request(site.card(WANG_CARD))).outcome is Outcome.GRANTED
 
     async def test_fire_opens_even_a_lockdown(self, tmp_path):
         async with small_site(tmp_path) as site:
             await site.line.command("gate", DoorMode.LOCKED_DOWN, GUARD, "intruder")
-            result = await site.line.command("gate", DoorMode.LOCKED_OPEN, Actor("fire input", "fire", "input"), "")
+            result = await site.line.command(
+                "gate", DoorMode.LOCKED_OPEN, Actor("fire input", "fire", "input"), ""
+            )
         assert result.ok
         assert site.board.modes[-1] == ("1", DoorMode.LOCKED_OPEN)
 
@@ -287,7 +307,8 @@ class TestCommands:
             assert not (await site.line.command("gate", DoorMode.LOCKED_DOWN, GUARD, "intruder")).ok
             assert site.door.mode is DoorMode.LOCKED_DOWN
             site.board.away = False
-            await site.door.came_online()
+            site.door.came_online()
+            await site.door.tell_mode()
         assert site.board.modes == [("1", DoorMode.LOCKED_DOWN)]
 
 

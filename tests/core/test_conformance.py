@@ -16,10 +16,8 @@ import structlog
 from menwei.model import DoorMode, DoorState
 from menwei.plugin import Driver, NotReady
 from menwei.testing.conformance import DriverConformance
-from menwei.testing.driven import Driven
 from menwei.testing.peer import Ability, Input, Peer
 from peers.tiny_lock import TinyDriver, TinyPeer, line
-
 
 pytestmark = pytest.mark.e2e
 
@@ -260,10 +258,12 @@ async def play(case: str, driver: type[Driver], folder: Path, peer: Peer) -> Non
 
     class Suite(DriverConformance):
         day = 20
+        bound = 3.0
+        hang = 1.0
 
     Suite.driver = driver
     suite = Suite()
-    driven = Driven(driver, peer, folder)
+    driven = suite.again(peer, folder)
     known = {
         "peer": peer,
         "driven": driven,
@@ -285,13 +285,8 @@ FAILURE = (AssertionError, pytest.fail.Exception)
 
 
 @pytest.mark.parametrize(("mutant", "case"), MUTANTS.items(), ids=[cls.__name__ for cls in MUTANTS])
-async def test_a_faulty_driver_fails(
-    mutant: type[Driver], case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_faulty_driver_fails(mutant: type[Driver], case: str, tmp_path: Path) -> None:
     retained.clear()
-    for module in ("conformance", "driven"):
-        monkeypatch.setattr(f"menwei.testing.{module}.BOUND", 3.0)
-    monkeypatch.setattr("menwei.testing.conformance.HANG", 1.0)
     before = asyncio.all_tasks()
     with pytest.raises(FAILURE):
         await play(case, mutant, tmp_path, Impatient(tmp_path))

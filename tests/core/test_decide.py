@@ -51,7 +51,15 @@ class Site:
         return f"{credential}:{digits}".encode()
 
 
-def credential(id=1, holder=10, state=CredentialState.ENABLED, valid=(0.0, 100.0), profiles=("residents",), factors=(CARD,), **more):
+def credential(
+    id=1,
+    holder=10,
+    state=CredentialState.ENABLED,
+    valid=(0.0, 100.0),
+    profiles=("residents",),
+    factors=(CARD,),
+    **more,
+):
     return Credential(id, holder, state, *valid, profiles, frozenset(factors), **more)
 
 
@@ -78,7 +86,11 @@ def test_a_resident_with_a_card_is_granted():
 
 def test_an_unknown_card_is_not_registered():
     verdict = judge(Site(), card())
-    assert (verdict.outcome, verdict.reasons, verdict.says) == (Outcome.DENIED, (Reason.CREDENTIAL_NOT_FOUND,), "door.not_registered")
+    assert (verdict.outcome, verdict.reasons, verdict.says) == (
+        Outcome.DENIED,
+        (Reason.CREDENTIAL_NOT_FOUND,),
+        "door.not_registered",
+    )
 
 
 def test_nothing_presented_is_nobody():
@@ -87,7 +99,11 @@ def test_nothing_presented_is_nobody():
 
 @pytest.mark.parametrize(
     ("state", "says"),
-    [(CredentialState.LOST, "door.lost"), (CredentialState.DISABLED, "door.disabled"), (CredentialState.ENDED, "door.ended")],
+    [
+        (CredentialState.LOST, "door.lost"),
+        (CredentialState.DISABLED, "door.disabled"),
+        (CredentialState.ENDED, "door.ended"),
+    ],
 )
 def test_a_credential_that_is_not_enabled_is_refused_in_its_own_words(state, says):
     verdict = judge(Site((b"Card:A", credential(state=state))), card())
@@ -114,7 +130,9 @@ def test_a_rule_outside_its_schedule_is_not_permitted_at_this_time():
 
 
 def test_a_schedule_that_is_not_compiled_that_far_denies():
-    site = Site((b"Card:A", credential()), rules={("residents", "gate-in"): ("beyond",)}, hours={"beyond": None})
+    site = Site(
+        (b"Card:A", credential()), rules={("residents", "gate-in"): ("beyond",)}, hours={"beyond": None}
+    )
     verdict = judge(site, card())
     assert verdict.reasons == (Reason.NOT_PERMITTED_AT_THIS_TIME,)
     assert "not compiled" in verdict.checks[0].detail
@@ -136,7 +154,9 @@ def test_no_card_opens_a_door_that_is_shut_to_all(mode):
     assert judge(Site((b"Card:A", credential())), card(), mode=mode).says == "door.shut"
 
 
-@pytest.mark.parametrize("mode", [DoorMode.UNLOCKED, DoorMode.LOCKED_OPEN, DoorMode.ACCESSED, DoorMode.LOCKED])
+@pytest.mark.parametrize(
+    "mode", [DoorMode.UNLOCKED, DoorMode.LOCKED_OPEN, DoorMode.ACCESSED, DoorMode.LOCKED]
+)
 def test_the_other_modes_leave_the_decision_to_the_rules(mode):
     assert judge(Site((b"Card:A", credential())), card(), mode=mode).outcome is Outcome.GRANTED
     assert judge(Site(), card(), mode=mode).outcome is Outcome.DENIED
@@ -144,11 +164,18 @@ def test_the_other_modes_leave_the_decision_to_the_rules(mode):
 
 class TestCardAndPin:
     ap = point(LevelInForce(CARD_AND_PIN))
-    site = Site((b"Card:A", credential(factors=(CARD, PIN), pin=b"1:1234", duress=b"1:9999")), (b"Card:B", credential(2, 20)))
+    site = Site(
+        (b"Card:A", credential(factors=(CARD, PIN), pin=b"1:1234", duress=b"1:9999")),
+        (b"Card:B", credential(2, 20)),
+    )
 
     def test_the_card_alone_waits_for_the_pin(self):
         verdict = judge(self.site, card(), ap=self.ap)
-        assert (verdict.outcome, verdict.missing, verdict.says) == (Outcome.PENDING, {PIN}, "door.pending.pin")
+        assert (verdict.outcome, verdict.missing, verdict.says) == (
+            Outcome.PENDING,
+            {PIN},
+            "door.pending.pin",
+        )
 
     def test_card_and_pin_together_are_granted(self):
         assert judge(self.site, card(), pin(), ap=self.ap).outcome is Outcome.GRANTED
@@ -182,7 +209,10 @@ def test_two_cards_of_two_holders_are_nobodys():
 def test_a_second_credential_of_the_same_holder_must_be_in_order_too():
     face = CredentialIdentifier(FACE, "dlib", "f")
     level = SecurityLevel("Card and Face", (frozenset({CARD, FACE}),))
-    site = Site((b"Card:A", credential(1, 10)), (b"Face:f", credential(2, 10, state=CredentialState.DISABLED, factors=(FACE,))))
+    site = Site(
+        (b"Card:A", credential(1, 10)),
+        (b"Face:f", credential(2, 10, state=CredentialState.DISABLED, factors=(FACE,))),
+    )
     verdict = judge(site, card("A"), face, ap=point(LevelInForce(level)))
     assert verdict.reasons == (Reason.CREDENTIAL_NOT_ENABLED,)
 

@@ -26,7 +26,9 @@ def in_tables(page: str, pattern: str) -> set[str]:
 
 
 def test_every_hook_is_in_the_plugin_authors_page_and_no_other():
-    assert in_tables(text("plugins.md"), r"register_\w+") == {name for name in vars(Hooks) if name.startswith("register_")}
+    assert in_tables(text("plugins.md"), r"register_\w+") == {
+        name for name in vars(Hooks) if name.startswith("register_")
+    }
 
 
 def test_every_reason_is_in_the_plugin_authors_page_and_no_other():
@@ -48,7 +50,9 @@ def commands(app: typer.Typer, before: str = "menwei") -> set[str]:
 
 def test_every_command_is_in_the_page_of_commands_and_no_other():
     cli.add_groups()
-    declared = {f"menwei {name}" for name, plugin in cli._declared().items() if plugin.package.startswith("menwei_")}
+    declared = {
+        f"menwei {name}" for name, plugin in cli._declared().items() if plugin.package.startswith("menwei_")
+    }
     assert in_tables(text("commands.md"), r"menwei [a-z ]+") == commands(cli.app) | declared
 
 
@@ -60,7 +64,12 @@ def test_every_command_is_in_the_page_of_commands_and_no_other():
 def test_every_setting_is_in_the_page_of_the_configuration_and_no_other(model, begin, end):
     page = text("configuration.md")
     section = page[page.index(begin) : page.index(end)]
-    cells = {word for line in section.splitlines() if line.startswith("|") for word in re.findall(r"`([a-z_]+)`", line.split("|")[1])}
+    cells = {
+        word
+        for line in section.splitlines()
+        if line.startswith("|")
+        for word in re.findall(r"`([a-z_]+)`", line.split("|")[1])
+    }
     assert cells == {field.alias or name for name, field in model.model_fields.items()}
 
 
@@ -72,7 +81,9 @@ def test_the_keys_inside_the_sections_are_in_the_page_of_the_configuration():
         assert missing == [], f"{name}: {missing}"
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]))
+@pytest.mark.parametrize(
+    "page", sorted(path.name for path in [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+)
 def test_every_link_to_a_file_leads_somewhere(page):
     folder = DOCS if (DOCS / page).exists() else ROOT
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (folder / page).read_text("utf-8"))
@@ -80,5 +91,8 @@ def test_every_link_to_a_file_leads_somewhere(page):
 
 
 def test_the_version_is_the_same_wherever_it_stands():
-    assert re.search(r"^version = (.+)$", (ROOT / "setup.cfg").read_text("utf-8"), re.MULTILINE)[1] == __version__
+    assert (
+        re.search(r"^version = (.+)$", (ROOT / "setup.cfg").read_text("utf-8"), re.MULTILINE)[1]
+        == __version__
+    )
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text("utf-8")

@@ -71,7 +71,9 @@ async def test_a_door_that_opens_by_itself_is_forced(tmp_path):
         site.door.contact(DoorState.OPEN)
         assert site.door.alarm is DoorAlarm.DOOR_FORCED_OPEN
         await asyncio.sleep(0.4)
-        assert site.door.alarm is DoorAlarm.DOOR_FORCED_OPEN, "held open too long must not hide that it was forced"
+        assert site.door.alarm is DoorAlarm.DOOR_FORCED_OPEN, (
+            "held open too long must not hide that it was forced"
+        )
         await closed(site)
         alarms = [entry.data["alarm"] for entry in await site.entries("DoorAlarm")]
     assert alarms == ["DoorForcedOpen", "Normal"]
@@ -166,3 +168,22 @@ async def test_the_mode_is_accessed_while_the_lock_is_released(tmp_path, monkeyp
         assert site.door.view().mode is DoorMode.ACCESSED
         await asyncio.sleep(0.3)
         assert site.door.view().mode is DoorMode.LOCKED
+
+
+async def test_a_device_that_leaves_again_while_it_is_told_its_mode_is_no_fault_of_the_door(tmp_path):
+    async with small_site(tmp_path) as site:
+        site.board.away = True
+        site.door.came_online()
+        telling = asyncio.create_task(site.door.tell_mode())
+        site.door.went_offline()
+        await telling
+        assert await site.kinds() == []
+
+
+async def test_a_command_to_a_door_whose_device_is_away_is_a_fault_in_the_journal(tmp_path):
+    async with small_site(tmp_path) as site:
+        site.board.away = True
+        site.door.went_offline()
+        result = await site.line.command("gate", DoorMode.ACCESSED, GUARD, "delivery")
+        assert not result.ok
+        assert "DoorFault" in await site.kinds()

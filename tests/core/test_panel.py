@@ -11,7 +11,9 @@ from menwei.model import Check, Credential, CredentialState, IdentifierType, Rea
 from menwei.panel import Panel
 from menwei.plugin import PASS, Config, Passage, Policy, Refuse
 
-CREDENTIAL = Credential(1, 2, CredentialState.ENABLED, 0, 10, ("residents",), frozenset({IdentifierType.CARD}))
+CREDENTIAL = Credential(
+    1, 2, CredentialState.ENABLED, 0, 10, ("residents",), frozenset({IdentifierType.CARD})
+)
 PASSAGE = Passage("gate-in", "gate", "", "yard", CREDENTIAL, frozenset({IdentifierType.CARD}), at=5.0)
 BUDGET = 0.05
 
@@ -55,7 +57,9 @@ async def test_a_policy_that_passes_has_nothing_to_say():
 
 
 async def test_a_refusal_carries_the_name_of_who_refused():
-    (check,) = await ask(Scripted(of(Refuse("door.not_now", Reason.NOT_PERMITTED_AT_THIS_TIME, "quiet hours"))))
+    (check,) = await ask(
+        Scripted(of(Refuse("door.not_now", Reason.NOT_PERMITTED_AT_THIS_TIME, "quiet hours")))
+    )
     assert check == Check(Reason.NOT_PERMITTED_AT_THIS_TIME, "door.not_now", by="p0", detail="quiet hours")
 
 
@@ -70,7 +74,18 @@ async def test_all_refusals_are_kept_in_configured_order():
 
 @pytest.mark.parametrize(
     "answer",
-    [None, True, 1, "PASS", object(), PASS.__class__, RuntimeError("boom"), asyncio.CancelledError(), SystemExit(0), KeyboardInterrupt()],
+    [
+        None,
+        True,
+        1,
+        "PASS",
+        object(),
+        PASS.__class__,
+        RuntimeError("boom"),
+        asyncio.CancelledError(),
+        SystemExit(0),
+        KeyboardInterrupt(),
+    ],
     ids=lambda answer: re.sub(r" at 0x\w+", "", repr(answer)),
 )
 async def test_whatever_is_not_PASS_is_a_denial_that_names_the_policy(answer):

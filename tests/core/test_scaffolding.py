@@ -15,7 +15,14 @@ CORE = Path(__file__).parents[2] / "core"
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(CORE)])}
-    return subprocess.run([sys.executable, "-m", *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -29,7 +36,17 @@ def test_the_tests_of_a_new_project_pass(kind, tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_new_project_is_clean_for_a_linter(kind, tmp_path):
     create(kind, "my-first", tmp_path)
-    done = run(tmp_path / "menwei-my-first", "ruff", "check", "--line-length", "120", "--isolated", "--select", "E,F,I,UP,B,SIM", ".")
+    done = run(
+        tmp_path / "menwei-my-first",
+        "ruff",
+        "check",
+        "--line-length",
+        "120",
+        "--isolated",
+        "--select",
+        "E,F,I,UP,B,SIM",
+        ".",
+    )
     assert done.returncode == 0, done.stdout
 
 

@@ -114,3 +114,13 @@ async def test_stop_ends_the_thread():
     watchdog.stop()
     watchdog.stop()
     assert "watchdog" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_the_plugin_that_started_the_loop_is_not_blamed_for_what_runs_in_it():
+    """The test module stands below the loop on the stack as whoever started it does; the blocking line is time.sleep's."""
+
+    def in_another_module():
+        exec("time.sleep(seconds)", {"time": time, "seconds": BLOCK, "__name__": "elsewhere"})
+
+    first, *_ = await watched(lambda: in_another_module(), packages=["_pytest"])
+    assert first.package == ""

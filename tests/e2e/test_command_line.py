@@ -32,19 +32,32 @@ class Program:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environment = os.environ | {"MENWEI_LANG": "en", "MENWEI_CONFIG": str(folder / "config.yaml"), "COLUMNS": "200"}
+        self.environment = os.environ | {
+            "MENWEI_LANG": "en",
+            "MENWEI_CONFIG": str(folder / "config.yaml"),
+            "COLUMNS": "200",
+        }
 
     async def start(self, *words: str) -> asyncio.subprocess.Process:
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "menwei", *words, cwd=self.folder, env=self.environment, stdout=pipe, stderr=pipe
+            sys.executable,
+            "-m",
+            "menwei",
+            *words,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=pipe,
+            stderr=pipe,
         )
 
     async def __call__(self, *words: str, code: int = 0) -> str:
         process = await self.start(*words)
         async with asyncio.timeout(60):
             out, err = await process.communicate()
-        assert process.returncode == code, f"menwei {' '.join(words)}: {process.returncode}\n{out.decode()}\n{err.decode()}"
+        assert process.returncode == code, (
+            f"menwei {' '.join(words)}: {process.returncode}\n{out.decode()}\n{err.decode()}"
+        )
         return (out if code == 0 else out + err).decode()
 
     async def json(self, *words: str):
@@ -97,7 +110,9 @@ async def test_from_an_empty_folder_to_an_open_door_and_back(program, street):
     found = {device["id"] for device in await program.json("discover")}
     assert street.id in found
 
-    adopted = await program.json("adopt", street.id, "--id", "sim-gate", "--door", "gate=小区门", "--access-point", "gate-in=in")
+    adopted = await program.json(
+        "adopt", street.id, "--id", "sim-gate", "--door", "gate=小区门", "--access-point", "gate-in=in"
+    )
     assert adopted["doors"] == ["gate"]
     assert "sim-gate" in (program.folder / "adopted.yaml").read_text("utf-8")
     with (program.folder / "config.yaml").open("a", encoding="utf-8") as file:
@@ -106,8 +121,12 @@ async def test_from_an_empty_folder_to_an_open_door_and_back(program, street):
 
     async with program.running():
         await until(street.at(street.id).served)
-        holder = (await program.json("people", "add", "林晓", "--card", f"uid:{CARD}", "--profile", "residents"))["id"]
-        assert (await program.json("explain", "--holder", str(holder), "--access-point", "gate-in"))["outcome"] == "AccessGranted"
+        holder = (
+            await program.json("people", "add", "林晓", "--card", f"uid:{CARD}", "--profile", "residents")
+        )["id"]
+        assert (await program.json("explain", "--holder", str(holder), "--access-point", "gate-in"))[
+            "outcome"
+        ] == "AccessGranted"
 
         await street.at(street.id).present(CARD, reader="in")
         await until(lambda: asyncio.sleep(0, street.pulses()))
@@ -122,9 +141,13 @@ async def test_from_an_empty_folder_to_an_open_door_and_back(program, street):
 
     # With the service stopped, the same commands work on their own.
     assert (await program.json("journal", "verify"))["ok"]
-    assert "CredentialNotEnabled" in await program("explain", "--holder", str(holder), "--access-point", "gate-in")
+    assert "CredentialNotEnabled" in await program(
+        "explain", "--holder", str(holder), "--access-point", "gate-in"
+    )
     people = await program.json("people", "list")
-    assert [person["name"] for person in people] == [None], "names are sealed: the operator does not read them"
+    assert [person["name"] for person in people] == [None], (
+        "names are sealed: the operator does not read them"
+    )
 
 
 async def journal(program, door):

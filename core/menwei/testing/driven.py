@@ -32,7 +32,9 @@ class Driven:
     A second one on the same folder is the program started again: the driver's memory is kept there.
     """
 
-    def __init__(self, cls: type[Driver], peer: Peer, folder: Path, *, config: object = None) -> None:
+    def __init__(
+        self, cls: type[Driver], peer: Peer, folder: Path, *, config: object = None, bound: float = BOUND
+    ) -> None:
         self.heard = RecordedReports()
         self.reads: list[tuple[tuple[str, str, str], float]] = []
         """Every card, with the moment that the driver told for it."""
@@ -41,6 +43,7 @@ class Driven:
         self._cls = _watched(cls, self.endings)
         self._peer = peer
         self._config = config
+        self._bound = bound
         self._clock = TrustedClock()
         self._memory = Memories(folder / "memory").of("device")
         self._supervisor = Supervisor({"device": Supervised(self._make)}, IMPATIENT)
@@ -69,23 +72,25 @@ class Driven:
 
     async def ready(self, seconds: float | None = None) -> DeviceInfo:
         """Wait until the device is ready; what it said of itself."""
-        await self.until(lambda: self.state is DeviceState.READY, seconds or self._peer.connects + BOUND)
+        await self.until(
+            lambda: self.state is DeviceState.READY, seconds or self._peer.connects + self._bound
+        )
         info = self._supervisor.info("device")
         assert info is not None
         return info
 
     async def lost(self) -> str:
         """Wait until the device is not ready any more; why."""
-        await self.until(lambda: self.state is not DeviceState.READY, self._peer.notices + BOUND)
+        await self.until(lambda: self.state is not DeviceState.READY, self._peer.notices + self._bound)
         return self.text
 
     async def settled(self, *states: DeviceState) -> None:
         """Wait until the device is in one of these states."""
-        await self.until(lambda: self.state in states, self._peer.connects + BOUND)
+        await self.until(lambda: self.state in states, self._peer.connects + self._bound)
 
     async def until(self, seen: Callable[[], bool], seconds: float | None = None) -> None:
         """Wait until `seen()`; fails with what was reported so far."""
-        seconds = BOUND if seconds is None else seconds
+        seconds = self._bound if seconds is None else seconds
         end = time.monotonic() + seconds
         while not seen():
             assert time.monotonic() < end, (

@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from menwei.plugin import Context, Passage
     from menwei.testing import RecordedReports
 
+# The cases of the conformance suite say what they compared, as tests in a test module do.
+pytest.register_assert_rewrite(
+    *(
+        f"menwei.testing.{name}"
+        for name in ("cases", "cases_commands", "cases_reads", "conformance", "driven")
+    )
+)
+
 
 @pytest.fixture
 def menwei_context() -> Context:

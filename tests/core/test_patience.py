@@ -1,0 +1,66 @@
+"""Foreign code is waited for no longer than its time, and every ending of it is told."""
+
+import asyncio
+
+import pytest
+
+from menwei.patience import beside, within
+
+
+async def told(call, budget=5.0):
+    """What `beside` tells of this call."""
+    heard = asyncio.get_running_loop().create_future()
+    task = beside(budget, call, heard.set_result)
+    try:
+        async with asyncio.timeout(5):
+            return await heard
+    finally:
+        task.cancel()
+
+
+async def raises(error):
+    raise error
+
+
+async def test_what_a_call_beside_raises_is_told():
+    assert isinstance(await told(lambda: raises(ValueError("x"))), ValueError)
+
+
+async def test_a_call_beside_that_leaves_the_program_does_not_end_it():
+    assert "SystemExit" in str(await told(lambda: raises(SystemExit(1))))
+
+
+async def test_a_method_beside_that_is_not_async_is_told():
+    assert isinstance(await told(lambda: 7), TypeError)
+
+
+async def test_a_call_beside_that_hangs_is_told_once_and_cancelled():
+    heard = []
+    task = beside(0.02, lambda: asyncio.Event().wait(), heard.append)
+    await asyncio.wait({task}, timeout=5)
+    assert task.done()
+    await asyncio.sleep(0)
+    assert [type(error) for error in heard] == [TimeoutError]
+
+
+async def test_nothing_is_told_of_a_call_beside_that_ends_well():
+    heard = []
+    await beside(5.0, lambda: asyncio.sleep(0), heard.append)
+    await asyncio.sleep(0)
+    assert heard == []
+
+
+async def test_a_call_that_swallows_its_cancellation_is_waited_for_no_longer_than_its_time():
+    released = asyncio.Event()
+
+    async def stubborn():
+        while not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                continue
+
+    with pytest.raises(TimeoutError):
+        await within(0.02, stubborn)
+    released.set()  # it is left behind, and must be able to end
+    await asyncio.sleep(0)
