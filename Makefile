@@ -25,10 +25,10 @@ types: $(VENV)/.for-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.for-test
-	$(BIN)/python -m pytest -m "not e2e" -n 2
+	$(BIN)/python -m pytest -m "not e2e and not slow" -n 2
 
 e2e: $(VENV)/.for-test
-	$(BIN)/python -m pytest -m e2e
+	$(BIN)/python -m pytest -m "e2e or slow"
 
 wheel: $(VENV)/.for-test
 	scripts/wheel-smoke.sh $(BIN)/python

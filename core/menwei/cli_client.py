@@ -12,11 +12,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from menwei.config import load
+
+if TYPE_CHECKING:
+    from menwei.discovery import Discovery
 
 SLOW = aiohttp.ClientTimeout(total=600)
 """A verification of years, an enrolment that waits for a person."""
@@ -109,23 +112,28 @@ async def api(config: Path, language: str, look_for: str = "") -> AsyncIterator[
                 yield service
 
 
-async def _until_seen(discovery: Any, device: str, seconds: float = 6.0) -> None:
+async def _until_seen(discovery: Discovery, device: str, seconds: float = 6.0) -> None:
     """mDNS answers within about a second; a device that says nothing in six is not there, and adopting says so."""
-    end = asyncio.get_running_loop().time() + seconds
-    while device not in discovery.devices and asyncio.get_running_loop().time() < end:
-        await asyncio.sleep(0.1)
+    seen = asyncio.Event()
+    stop = discovery.listen(lambda _change, found: seen.set() if found.id == device else None)
+    try:
+        if device not in discovery.devices:
+            async with asyncio.timeout(seconds):
+                await seen.wait()
+    except TimeoutError:
+        return  # adopting refuses a device that was not found, in a sentence
+    finally:
+        stop()
 
 
 async def _answers(socket: Path) -> bool:
-    if not socket.exists():
-        return False
-    with _short(socket) as path:
-        try:
+    try:
+        with _short(socket) as path:
             _, writer = await asyncio.open_unix_connection(path)
-        except OSError:
-            return False
-        writer.close()
-        return True
+    except OSError:  # no folder yet, no socket, or one that nobody serves any more
+        return False
+    writer.close()
+    return True
 
 
 @asynccontextmanager

@@ -20,9 +20,14 @@ from menwei.plugin import Discovered
 from menwei.settings import Settings
 
 
+def _settings(config: Path) -> Settings:
+    """What the config says; the defaults where there is none yet, or none that is in order (`menwei check` tells)."""
+    return (load(config).config if config.is_file() else None) or Settings()
+
+
 async def look(config: Path, *, as_json: bool, watch: bool, seconds: float) -> None:
     """Look for devices. Works without a config file and beside a running service."""
-    settings = (load(config).config if config.is_file() else None) or Settings()
+    settings = _settings(config)
     loaded = load_plugins(settings.plugins)
     finders = [cls for plugin in loaded.values() for cls in plugin.finders]
     discovery = Discovery(settings.discovery.interfaces, finders)
@@ -120,7 +125,7 @@ async def take_in(
 
 def list_plugins(config: Path, as_json: bool) -> None:
     """Load what the config names, as the service would, and show what became of it."""
-    settings = (load(config).config if config.is_file() else None) or Settings()
+    settings = _settings(config)
     loaded = load_plugins(settings.plugins)
     allow = {name: section.allow for name, section in settings.plugins.items()}
     rows = plugins_table(loaded, allow, language=language())

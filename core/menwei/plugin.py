@@ -233,7 +233,7 @@ class Driver(ABC):
         """Hold `lock` in `mode` until told otherwise. Modes the hardware does not know become the nearest one:
         LockedDown, Blocked and DoubleLocked → locked; LockedOpen → unlocked."""
 
-    async def feedback(self, reader: str, feedback: Feedback) -> None:
+    async def feedback(self, reader: str, feedback: Feedback) -> None:  # noqa: B027  # what is not overridden does nothing
         """Show something at a reader. Called without being waited for; a device without lights does nothing."""
 
     def repairs(self) -> list[Repair]:
@@ -334,7 +334,7 @@ class Policy(ABC):
     async def check(self, passage: Passage) -> Answer:
         """Called for every passage at a door that names this policy, after the rules passed. `PASS` or `Refuse`."""
 
-    async def taken(self, passage: Passage) -> None:
+    async def taken(self, passage: Passage) -> None:  # noqa: B027  # what is not overridden does nothing
         """The person went through (the contact said so, or the door has none). Called after the fact, not waited for."""
 
     def repairs(self) -> list[Repair]:
@@ -372,7 +372,7 @@ class Recognizer(ABC):
     async def run(self) -> None:
         """Serve until cancelled; raise `NotReady` when the camera or worker is lost."""
 
-    def expect(self, access_point: str, credentials: tuple[Credential, ...]) -> None:
+    def expect(self, access_point: str, credentials: tuple[Credential, ...]) -> None:  # noqa: B027  # what is not overridden does nothing
         """The first factor named these; only they are to be looked for until the next call (empty: everybody)."""
 
     def repairs(self) -> list[Repair]:
@@ -436,6 +436,27 @@ class Service(ABC):
 
 
 __all__ = [
-    "PASS", "Answer", "AuthFailed", "Clock", "Config", "Context", "CredentialIdentifier", "Discovered", "Driver", "Finder",
-    "Memory", "Notifier", "NotReady", "Passage", "Policy", "Propose", "Recognition", "Recognizer", "Refuse", "Repair", "Report", "Reports", "Service",
+    "PASS",
+    "Answer",
+    "AuthFailed",
+    "Clock",
+    "Config",
+    "Context",
+    "CredentialIdentifier",
+    "Discovered",
+    "Driver",
+    "Finder",
+    "Memory",
+    "NotReady",
+    "Notifier",
+    "Passage",
+    "Policy",
+    "Propose",
+    "Recognition",
+    "Recognizer",
+    "Refuse",
+    "Repair",
+    "Report",
+    "Reports",
+    "Service",
 ]  # fmt: skip

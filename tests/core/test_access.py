@@ -3,6 +3,10 @@
 import asyncio
 
 import pytest
+
+from menwei.access import Queues
+from menwei.model import Actor, DoorMode, FeedbackKind, Outcome, Reason
+from menwei.plugin import PASS, Config, Policy, Refuse
 from small_site import (
     EXPIRED,
     EXPIRED_CARD,
@@ -16,10 +20,6 @@ from small_site import (
     WANG_CARD,
     small_site,
 )
-
-from menwei.access import Queues
-from menwei.model import Actor, DoorMode, FeedbackKind, Outcome, Reason
-from menwei.plugin import PASS, Config, Policy, Refuse
 
 GUARD = Actor("zhang", "guard")
 

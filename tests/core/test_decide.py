@@ -27,7 +27,7 @@ class Site:
     """Rights and schedules in dicts: schedules hold at the hours they list."""
 
     def __init__(self, *credentials, rules=None, hours=None):
-        self.by_digest = {digest: credential for digest, credential in credentials}
+        self.by_digest = dict(credentials)
         self.rules = rules or {("residents", "gate-in"): ("always",)}
         self.hours = hours or {"always": None}
 

@@ -2,9 +2,8 @@
 
 import asyncio
 
-from small_site import LIN_CARD, WANG_CARD, small_site
-
 from menwei.model import Actor, DoorAlarm, DoorMode, DoorState, FeedbackKind
+from small_site import LIN_CARD, WANG_CARD, small_site
 
 GUARD = Actor("zhang", "guard")
 

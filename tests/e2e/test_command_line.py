@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+
 from menwei_simulator.controller import ControllerSpec
 from peers.street import Street
 

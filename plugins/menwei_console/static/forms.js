@@ -1,0 +1,114 @@
+// Forms sent without leaving the page: a refusal is shown at the field, and nothing typed is lost.
+
+/** Wraps one <form> that posts to the API. Its fields become JSON by their `data-type`; success goes to `_next`. */
+export class SentForm extends HTMLElement {
+  connectedCallback() {
+    this.form = this.querySelector("form");
+    this.notice = this.querySelector("[role=alert]");
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send(event.submitter);
+    });
+  }
+
+  async send(submitter) {
+    if (submitter?.dataset.confirm && !confirm(submitter.dataset.confirm)) return;
+    this.clear();
+    this.busy(true);
+    try {
+      const response = await this.post(submitter);
+      if (response.ok) await this.done(response);
+      else this.refuse(await problem(response));
+    } catch (error) {
+      if (error.name !== "AbortError") this.refuse({ message: this.dataset.offline ?? String(error), where: "" });
+    } finally {
+      this.busy(false);
+    }
+  }
+
+  post(submitter, signal) {
+    const target = new URL(this.form.getAttribute("action"), location.href);
+    target.search = "";
+    return fetch(target, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRF-Token": this.form.elements._csrf?.value ?? "" },
+      body: JSON.stringify(fields(this.form, submitter)),
+      signal,
+    });
+  }
+
+  async done(response) {
+    const secret = this.querySelector("[data-secret]");
+    if (secret) {
+      secret.textContent = (await response.json()).secret;
+      secret.closest("[hidden]").hidden = false;
+      secret.focus();
+      this.form.reset();
+      return;
+    }
+    const next = new URL(this.form.getAttribute("action"), location.href).searchParams.get("_next") ?? location.pathname;
+    const answer = await response.json();
+    location.assign(next.replace("{id}", answer.id ?? ""));
+  }
+
+  busy(on) {
+    for (const button of this.form.querySelectorAll("button")) button.disabled = on;
+  }
+
+  clear() {
+    this.notice.textContent = "";
+    for (const field of this.form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
+  }
+
+  refuse({ message, where }) {
+    this.notice.textContent = message;
+    const field = this.form.elements[(where ?? "").split(".")[1]];
+    if (field instanceof HTMLElement) {
+      field.setAttribute("aria-invalid", "true");
+      field.focus();
+    }
+  }
+}
+
+/** The form that waits for a card to be touched: shows where, counts down, and can be given up. */
+export class CaptureForm extends SentForm {
+  async send(submitter) {
+    this.dialog = this.querySelector("dialog");
+    const reader = this.form.elements.reader;
+    this.dialog.querySelector("[data-reader]").textContent = reader.selectedOptions[0]?.textContent ?? "";
+    const bar = this.dialog.querySelector("progress");
+    const end = Date.now() + bar.max * 1000;
+    const timer = setInterval(() => { bar.value = Math.max(0, (end - Date.now()) / 1000); }, 250);
+    this.given = new AbortController();
+    this.dialog.addEventListener("close", () => this.given.abort(), { once: true });
+    this.dialog.showModal();
+    try {
+      await super.send(submitter);
+    } finally {
+      clearInterval(timer);
+      if (this.dialog.open) this.dialog.close();
+    }
+  }
+
+  post(submitter) { return super.post(submitter, this.given.signal); }
+}
+
+function fields(form, submitter) {
+  const found = {};
+  for (const [name, value] of new FormData(form, submitter)) {
+    if (name.startsWith("_")) continue;
+    const field = form.elements[name];
+    const type = (field instanceof RadioNodeList ? field[0] : field)?.dataset?.type;
+    if (type === "list") (found[name] ??= []).push(value);
+    else if (value !== "") found[name] = type === "number" ? Number(value) : type === "yes" ? true : value;
+  }
+  return found;
+}
+
+async function problem(response) {
+  try {
+    return await response.json();
+  } catch {
+    return { message: `${response.status} ${response.statusText}`, where: "" };
+  }
+}
