@@ -123,10 +123,10 @@ def MARK():
 
 
 def credential(id: int, **changes) -> Credential:
-    facts = dict(
-        id=id, holder=id * 10, state=CredentialState.ENABLED, valid_from=0.0, valid_to=FOREVER, profiles=("residents",),
-        factors=frozenset({CARD}),
-    )  # fmt: skip
+    facts = {
+        "id": id, "holder": id * 10, "state": CredentialState.ENABLED, "valid_from": 0.0, "valid_to": FOREVER, "profiles": ("residents",),
+        "factors": frozenset({CARD}),
+    }  # fmt: skip
     return Credential(**(facts | changes))
 
 
@@ -155,10 +155,10 @@ async def small_site(folder: Path, policies=None, budget: float = 0.1, **door) -
     clock = TrustedClock()
     board = Board()
     shown: list[tuple[str, Feedback]] = []
-    facts = dict(
-        id="gate", name="小区门", device="board", lock="1", release_time=0.15, extended_release_time=0.3, open_time=0.3,
-        extended_open_time=0.6, pre_alarm_time=0.15, access_points=("gate-in", "gate-out"), policies=tuple(policies or ()),
-    )  # fmt: skip
+    facts = {
+        "id": "gate", "name": "小区门", "device": "board", "lock": "1", "release_time": 0.15, "extended_release_time": 0.3, "open_time": 0.3,
+        "extended_open_time": 0.6, "pre_alarm_time": 0.15, "access_points": ("gate-in", "gate-out"), "policies": tuple(policies or ()),
+    }  # fmt: skip
     taken: list[object] = []
     runtime = DoorRuntime(
         Door(**(facts | door)), board, journal, clock, taken.append, lambda *what: shown.append(what)

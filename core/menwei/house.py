@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,12 +34,13 @@ from menwei.journal_keys import MachineKeys
 from menwei.keys import Keys
 from menwei.loader import LoadedPlugin, PluginRow, plugins_table
 from menwei.loader import load as load_plugins
+from menwei.memory import Memories
 from menwei.messages import Messages
 from menwei.model import Actor, CredentialIdentifier, DeviceInfo, DoorMode, Feedback
 from menwei.notify import NotifierRunner
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
-from menwei.people import People
+from menwei.people import SURE_FORMATS, People
 from menwei.plugin import Context, Driver, Passage, Policy, Repair, Service
 from menwei.repairs import collect
 from menwei.rights import Rights
@@ -132,6 +134,7 @@ class Menwei:
         self.people = People(self.store, self.rights, self.keys)
         self.accounts = Accounts(self.store, self.keys, now=self.clock.now)
         self.first_password = await self.accounts.create_first()
+        self._memories = Memories(self.data / "devices")
         self.messages = Messages()
         self.plugins = load_plugins(settings.plugins)
         for plugin in self.plugins.values():
@@ -162,14 +165,20 @@ class Menwei:
         watchdog = Watchdog(packages=[plugin.package for plugin in self.plugins.values() if plugin.package])
         watchdog.start()
         self._stack.callback(watchdog.stop)
-        self.audit_later(Actor("menwei", "operator", "program"), "start", {"clock_behind": round(self.clock.behind)})
+        self.audit_later(
+            Actor("menwei", "operator", "program"), "start", {"clock_behind": round(self.clock.behind)}
+        )
         await self.supervisor.start()
         self._stack.push_async_callback(self.supervisor.stop)
         self._stack.callback(self.devices.close)
         self._stack.callback(self.line.pendings.close)
         upkeep = Upkeep(self)
         notifiers, services = self._notifiers(), self.services.runners
-        for work in (upkeep.run(), *(runner.run() for runner in notifiers), *(runner.run() for runner in services)):
+        for work in (
+            upkeep.run(),
+            *(runner.run() for runner in notifiers),
+            *(runner.run() for runner in services),
+        ):
             self._spawn(work)
         self._stack.push_async_callback(self._end_tasks)
         await self.discovery.start()
@@ -198,7 +207,10 @@ class Menwei:
     async def _assemble(self) -> None:
         """Join the site's doors, policies and devices; called at start and after an adoption. A door whose facts did
         not change goes on as it is, with its timers and alarms."""
-        left_in = {door: str(entry.data.get("mode", "")) for door, entry in (await self.journal.latest("DoorMode")).items()}
+        left_in = {
+            door: str(entry.data.get("mode", ""))
+            for door, entry in (await self.journal.latest("DoorMode")).items()
+        }
         before = getattr(self, "doors", Doors())
         self.doors = Doors()
         for facts in self.site.doors.values():
@@ -206,7 +218,9 @@ class Menwei:
             if old is not None and old.facts == facts:
                 self.doors[facts.id] = old
                 continue
-            door = DoorRuntime(facts, self.devices, self.journal, self.clock, partial(self._taken), self._show)
+            door = DoorRuntime(
+                facts, self.devices, self.journal, self.clock, partial(self._taken), self._show
+            )
             if left_in.get(facts.id):
                 door.restore(DoorMode(left_in[facts.id]))
             self.doors[facts.id] = door
@@ -219,6 +233,7 @@ class Menwei:
         self.devices.site = self.site
         self.devices.doors = self.doors
         self.devices.on_fire = self._fire
+        self.people.formats = SURE_FORMATS | self._card_formats()
         self._restart_queues()
         await self.supervisor.replace(self._supervised())
 
@@ -231,6 +246,16 @@ class Menwei:
         self._queues = queues
         self.devices.submit = queues.submit
         self._queue_task = self._spawn(queues.run())
+
+    def _card_formats(self) -> frozenset[str]:
+        """What the drivers of this site's devices deliver beyond the formats that are always enrolled."""
+        drivers = {cls.name: cls for plugin in self.plugins.values() for cls in plugin.drivers}
+        used = [
+            drivers[section.driver]
+            for section in self._settings.devices.values()
+            if section.driver in drivers
+        ]
+        return frozenset[str]().union(*(cls.card_formats for cls in used))
 
     def _supervised(self) -> dict[str, Supervised]:
         self._options = []
@@ -252,8 +277,11 @@ class Menwei:
             wanted[device] = Supervised(make, settings=(section, options, doors))
         return wanted
 
-    def _driver(self, device: str, plugin: LoadedPlugin, cls: type[Driver], options: Any, announce: Ready) -> Driver:
-        return cls(self.context(plugin), options, self.devices.reports(device, cls.identifiers, announce))
+    def _driver(
+        self, device: str, plugin: LoadedPlugin, cls: type[Driver], options: Any, announce: Ready
+    ) -> Driver:
+        context = replace(self.context(plugin), memory=self._memories.of(device))
+        return cls(context, options, self.devices.reports(device, cls.identifiers, announce))
 
     def _policies(self) -> tuple[dict[str, Policy], dict[str, str]]:
         """The configured policies, and why those are missing that cannot be had: a door that names one denies."""
@@ -264,7 +292,9 @@ class Menwei:
             plugin = self.plugins.get(plugin_name)
             cls = next((cls for cls in plugin.policies if cls.name == class_name), None) if plugin else None
             if plugin is None or cls is None:
-                missing[name] = f"{section.policy}: " + (plugin.error if plugin and plugin.error else "not provided by any loaded plugin")
+                missing[name] = f"{section.policy}: " + (
+                    plugin.error if plugin and plugin.error else "not provided by any loaded plugin"
+                )
                 continue
             options = self.loaded.check_plugin_options(("policies", name), cls.Config)
             if isinstance(options, list):
@@ -305,7 +335,11 @@ class Menwei:
                 if isinstance(options, list):
                     self._options += options
                     continue
-                runners.append(NotifierRunner(f"{plugin.name}.{cls.name}", cls(self.context(plugin), options), self.journal))
+                runners.append(
+                    NotifierRunner(
+                        f"{plugin.name}.{cls.name}", cls(self.context(plugin), options), self.journal
+                    )
+                )
         self.notifiers = runners
         return runners
 
@@ -339,7 +373,10 @@ class Menwei:
         when nothing of that id is discovered, `AdoptionError` with a sentence for the installer; then nothing is
         written."""
         found = self.discovery.devices[device]
-        driver = next((cls for plugin in self.plugins.values() for cls in plugin.drivers if cls.name == found.driver), None)
+        driver = next(
+            (cls for plugin in self.plugins.values() for cls in plugin.drivers if cls.name == found.driver),
+            None,
+        )
         if driver is None:
             raise AdoptionError("adopt.no_driver", driver=found.driver)
         adopted = await adopt(found, driver, self.path, id=id, settings=settings, doors=doors)
@@ -369,16 +406,22 @@ class Menwei:
         """Would this person pass, and if not, why? Raises `KeyError` for an unknown holder or access point."""
         return await explain(self, holder, access_point, self.clock.now() if at is None else at)
 
-    async def audit(self, actor: Actor, action: str, data: Mapping[str, Any], personal: Mapping[str, Any] | None = None) -> Position | None:
+    async def audit(
+        self, actor: Actor, action: str, data: Mapping[str, Any], personal: Mapping[str, Any] | None = None
+    ) -> Position | None:
         """Record that somebody looked at or changed something; in the same chain as the passages."""
         return await self.journal.record(self._audit_entry(actor, action, data, personal))
 
     def audit_later(self, actor: Actor, action: str, data: Mapping[str, Any]) -> None:
         self.journal.post(self._audit_entry(actor, action, data, None))
 
-    def _audit_entry(self, actor: Actor, action: str, data: Mapping[str, Any], personal: Mapping[str, Any] | None) -> Entry:
+    def _audit_entry(
+        self, actor: Actor, action: str, data: Mapping[str, Any], personal: Mapping[str, Any] | None
+    ) -> Entry:
         open_part = {"action": action, "role": actor.role, "by": actor.kind, **data}
-        return Entry("Audit", self.clock.now(), data=open_part, personal={"actor": actor.name, **(personal or {})})
+        return Entry(
+            "Audit", self.clock.now(), data=open_part, personal={"actor": actor.name, **(personal or {})}
+        )
 
     def repairs(self) -> list[Repair]:
         """Everything a person could mend, from the core, the plugins and the devices."""
@@ -411,7 +454,9 @@ class Menwei:
         if access_point not in self._overflows:
             self._overflows.add(access_point)
             log.error("too many reads at once; some are dropped", access_point=access_point)
-        self.journal.post(Entry("ReadsDropped", self.clock.now(), self.site.access_points[access_point].door, access_point))
+        self.journal.post(
+            Entry("ReadsDropped", self.clock.now(), self.site.access_points[access_point].door, access_point)
+        )
 
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(work)

@@ -64,7 +64,7 @@ class People:
         self._store = store
         self._rights = rights
         self._keys = keys
-        self._formats = formats
+        self.formats = formats
         self._public: bytes | None = None
 
     # ------------------------------------------------------------------------------------------------------- write
@@ -320,7 +320,7 @@ class People:
             form
             for identifier in identifiers
             for form in (equivalents(identifier) if identifier.type is IdentifierType.CARD else (identifier,))
-            if form == identifier or form.format in self._formats
+            if form == identifier or form.format in self.formats
         ]
         return [
             PutIdentifier(credential, self._keys.digest(form), form.type, form.format)

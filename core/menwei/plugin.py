@@ -205,6 +205,9 @@ class Driver(ABC):
     """Which ways of deciding the driver can do: "host", "controller"."""
     identifiers: ClassVar[frozenset[IdentifierType]] = frozenset({IdentifierType.CARD, IdentifierType.PIN})
     """Which identifiers its readers deliver."""
+    card_formats: ClassVar[frozenset[str]] = frozenset()
+    """Card formats its readers deliver that do not follow with certainty from every other (`wiegand26`): cards enrolled
+    at this site are then known in these too."""
 
     def __init__(self, context: Context, config: Any, reports: Reports) -> None:
         self.context = context
