@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -11,9 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [str(ROOT / folder) for folder in ("core", "devices", "plugins")]
-sys.path[:0] = [folder for folder in SOURCES if folder not in sys.path]
+import structlog
 
 from menwei.changes import PutCredential, PutHolder, PutIdentifier, PutProfile
 from menwei.keys import Keys
@@ -29,6 +28,7 @@ from menwei.model import (
 from menwei.rights import Rights
 from menwei.store import Store
 
+ROOT = Path(__file__).resolve().parent.parent
 CONTROLLERS = 16
 DOORS_EACH = 4
 DOORS = CONTROLLERS * DOORS_EACH
@@ -37,10 +37,9 @@ CHUNK = 5_000
 
 
 def environment(byte_code: Path | None = None) -> dict[str, str]:
-    """For programs that the benches start: the checkout's own packages, and with `byte_code` a folder that keeps them
-    compiled from one start to the next, as an installation does."""
-    path = os.pathsep.join([*SOURCES, os.environ.get("PYTHONPATH", "")]).strip(os.pathsep)
-    made = os.environ | {"PYTHONPATH": path}
+    """For programs that the benches start. With `byte_code`, a folder that keeps modules compiled from one start to the
+    next, as an installation does."""
+    made = dict(os.environ)
     if byte_code is not None:
         made.pop("PYTHONDONTWRITEBYTECODE", None)
         made["PYTHONPYCACHEPREFIX"] = str(byte_code)
@@ -147,6 +146,14 @@ async def controllers(count: int) -> AsyncIterator[dict[str, int]]:
     finally:
         process.stdin.close()
         await process.wait()
+
+
+def quiet() -> None:
+    """The house's log to stderr and only its errors: standard output is for the report."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
 
 
 def load() -> list[float]:

@@ -18,14 +18,11 @@ import asyncio
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "core"))
 
 from raw import RawGroupCommit, entry, raw_connection, row, write_raw
 

@@ -224,7 +224,9 @@ def ratios(found: dict[str, float]) -> dict[str, float]:
 def summary(rounds: list[dict[str, float]]) -> dict[str, Any]:
     """Medians of the rounds' figures and of their ratios, with the least and the greatest ratio."""
     compared = [ratios(found) for found in rounds]
+    late = sum(found["not_durable_in_time"] for found in rounds)
     return {
+        "passages that were not durable in time": late,
         "median": {key: statistics.median(found[key] for found in rounds) for key in rounds[0]},
         "ratios": {key: statistics.median(found[key] for found in compared) for key in compared[0]},
         "range": {key: [min(f[key] for f in compared), max(f[key] for f in compared)] for key in compared[0]},
@@ -260,6 +262,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="on the disk to measure (default: the temporary folder)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    benchsite.quiet()
     report = run(options.folder, options.credentials, options.rounds)
     print(json.dumps(report, indent=1) if options.json else benchsite.table(report))
 

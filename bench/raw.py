@@ -16,8 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "core"))
-
 from menwei.journal import Entry
 
 HOLDERS = 10_000

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import logging
 import platform
 import tempfile
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ import decide
 import journal
 import line
 import start
-import structlog
 
 CREDENTIALS = [1_000, 100_000]
 
@@ -59,7 +57,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="on the disk to measure (default: the temporary folder)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    benchsite.quiet()
     report = run(options.folder, quick=options.quick)
     print(json.dumps(report, indent=1, ensure_ascii=False) if options.json else benchsite.table(report))
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -22,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import benchsite
-import psutil
 from controllers import Unwritten
 
 from menwei_simulator.controller import Controller, ControllerSpec
@@ -31,7 +31,7 @@ LIBRARIES = (
     "aiohttp.web", "aiosqlite", "argon2", "babel.messages.pofile", "cryptography.hazmat.primitives.ciphers.aead", "orjson",
     "pluggy", "pydantic", "rich.console", "sqlalchemy.ext.asyncio", "sqlite3", "structlog", "typer", "yaml", "zeroconf.asyncio",
 )  # fmt: skip
-"""What a running service has imported of its requirements; a test of this bench looks that none is missing."""
+"""What a running service has imported of its requirements."""
 IMPORT = "import " + ", ".join(LIBRARIES) + "\nprint('ready', flush=True)\nimport sys; sys.stdin.read()"
 PATIENCE = 120.0
 BYTE_CODE = "byte-code"
@@ -69,9 +69,10 @@ class Obeyed(Unwritten):
 
 def _measured(pid: int, began: float) -> Started:
     seconds = time.monotonic() - began
-    process = psutil.Process(pid)
-    times = process.cpu_times()
-    return Started(seconds, times.user + times.system, process.memory_info().rss / 2**20)
+    facts = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    user, system, pages = int(facts[11]), int(facts[12]), int(facts[21])  # proc(5): utime, stime, rss
+    cpu = (user + system) / os.sysconf("SC_CLK_TCK")
+    return Started(seconds, cpu, pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 
 async def _program(
@@ -134,7 +135,7 @@ async def measure(folder: Path, credentials: list[int], rounds: int) -> dict[str
             configs[count], obeyed
         )  # the first start makes accounts and writes byte code: not what is measured
     await bare(folder / BYTE_CODE)
-    found: dict[str, list[Started]] = {"bare": []} | {str(count): [] for count in credentials}
+    found: dict[str, list[Started]] = {name: [] for name in ("bare", *map(str, credentials))}
     for _ in range(rounds):
         found["bare"].append(await bare(folder / BYTE_CODE))
         for count, config in configs.items():
@@ -181,6 +182,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="on the disk to measure (default: the temporary folder)")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    benchsite.quiet()
     report = run(options.folder, options.credentials, options.rounds)
     print(json.dumps(report, indent=1) if options.json else benchsite.table(report))
 

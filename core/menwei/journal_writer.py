@@ -122,7 +122,6 @@ class Writer:
     ) -> None:
         self._path, self._site, self._keys = path, site, keys
         self._loop, self._listener, self._wall = loop, listener, wall
-        self._gathered: list[Item] = []
         self._queue: queue.SimpleQueue[Item] = queue.SimpleQueue()
         self._hurry = threading.Event()
         self._deadline = float("inf")
@@ -140,16 +139,7 @@ class Writer:
         self._thread.start()
 
     def put(self, item: Item) -> None:
-        """Hands an item over at the end of this turn of the event loop, together with all that the turn puts. A thread
-        that is woken in the middle of it would write a group of one, and fight the loop for the interpreter meanwhile."""
-        if not self._gathered:
-            self._loop.call_soon(self._hand_over)
-        self._gathered.append(item)
-
-    def _hand_over(self) -> None:
-        gathered, self._gathered = self._gathered, []
-        for item in gathered:
-            self._queue.put(item)
+        self._queue.put(item)
 
     def give_up_at(self, deadline: float) -> None:
         """Closing: try at once, and no longer than until `deadline` (monotonic)."""

@@ -68,4 +68,6 @@ def _pip(*what: str) -> None:
     except subprocess.TimeoutExpired:
         pytest.skip(f"NO REAL FACES TESTED: {what[-1]} did not arrive within {FETCH_SECONDS} s")
     if done.returncode:
-        pytest.skip(f"NO REAL FACES TESTED: {what[-1]} is not to be had (offline?): {done.stderr.strip()[-300:]}")
+        pytest.skip(
+            f"NO REAL FACES TESTED: {what[-1]} is not to be had (offline?): {done.stderr.strip()[-300:]}"
+        )
