@@ -11,7 +11,7 @@ ARGS ?=
 .PHONY: run test check lint types unit e2e wheel bench clean
 
 run: $(VENV)/.for-run
-	$(BIN)/menwei demo $(ARGS)
+	@$(BIN)/menwei demo $(ARGS)
 
 test: check e2e wheel
 
