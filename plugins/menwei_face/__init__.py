@@ -1,0 +1,9 @@
+"""Faces at doors, on this machine alone.
+
+What is here is the part that looks: `pipeline.Pipeline` turns the frames of one camera into events (`events.py`), with
+detection (`detect.py`), tracks (`track.py`), quality (`quality.py`), cut-outs (`align.py`), vectors (`embed.py`), the
+gallery (`match.py`) and the head turn (`liveness.py`). `models.py` knows the files of the networks, `vault.py` keeps
+the templates. None of it opens a camera, a socket or a door, and importing it loads no network.
+
+Not judged from a face, ever: age, sex, origin, mood, or whether a stranger was here before.
+"""
