@@ -1,0 +1,168 @@
+"""The board of `peers.uhppote_board` from outside: its process, its wires, and the conformance suite's `Peer`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from menwei.model import DoorState
+from menwei.testing.peer import Ability, Input, Peer, Release
+from menwei.testing.proxies import Faults, UdpProxy
+from menwei_uhppote.settings import BoardConfig
+
+SERIAL = 423187757
+PROGRAM = Path(__file__).with_name("uhppote_board.py")
+
+
+class BoardProcess:
+    """One board. `start` and `stop` in between keep its state, its port and its log."""
+
+    def __init__(self, folder: Path, serial: int = SERIAL) -> None:
+        self.serial = serial
+        self.port = 0
+        self._file = folder / "board.json"
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    async def start(self) -> None:
+        arguments = [str(self._file), str(self.serial), "127.0.0.1", str(self.port)]
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, str(PROGRAM), *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            limit=1 << 24,
+        )  # fmt: skip
+        self.port = json.loads(await self._line())["port"]
+
+    async def stop(self) -> None:
+        """kill -9: a board has no other way to lose its power."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            await process.wait()
+
+    async def do(self, what: str, **values: Any) -> Any:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        async with self._turn:
+            self._process.stdin.write(json.dumps({"do": what, **values}).encode() + b"\n")
+            return json.loads(await self._line())["ok"]
+
+    def state(self) -> dict[str, Any]:
+        """What it has on its disk, also while it is off."""
+        found: dict[str, Any] = json.loads(self._file.read_text())
+        return found
+
+    async def _line(self) -> bytes:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        async with asyncio.timeout(30):
+            line = await self._process.stdout.readline()
+        assert line, "the board ended"
+        return line
+
+
+class BoardPeer(Peer):
+    """The board behind two wires that can be made bad: one for questions and answers, one for its events."""
+
+    lacks: ClassVar[Mapping[Ability, str]] = {
+        Ability.LATE_COMMANDS: "the protocol has no deadline: a board obeys a datagram whenever it arrives",
+        Ability.SECRET: "the protocol has no secret",
+        Ability.ATTRIBUTES: "a message is 64 bytes of known meaning",
+    }
+    reader = "1"
+    lock = "1"
+    notices = 6.0
+    connects = 6.0
+    inputs: ClassVar[frozenset[Input]] = frozenset({Input.FIRE})
+    logs_reads = True
+
+    def __init__(self, folder: Path) -> None:
+        self.board = BoardProcess(folder)
+        self.listen = free_port()
+        self.questions: UdpProxy
+        self.events = UdpProxy(("127.0.0.1", self.listen), seed=1)
+
+    @property
+    def config(self) -> BoardConfig:
+        return BoardConfig.model_validate(self.settings())
+
+    def settings(self) -> dict[str, Any]:
+        return {
+            "serial": self.board.serial, "host": "127.0.0.1", "port": self.questions.address[1], "poll": 0.5, "silence": 2.0,
+            "listen": f"127.0.0.1:{self.listen}", "told": f"127.0.0.1:{self.events.address[1]}",
+        }  # fmt: skip
+
+    async def start(self) -> None:
+        first = self.board.port == 0
+        await self.board.start()
+        if first:
+            self.questions = UdpProxy(("127.0.0.1", self.board.port), seed=1)
+            await self.questions.open()
+            await self.events.open()
+
+    async def stop(self) -> None:
+        await self.board.stop()
+
+    async def close(self) -> None:
+        await self.questions.close()
+        await self.events.close()
+
+    def card(self, number: int) -> tuple[str, str]:
+        return "wiegand26", f"101,{number:05d}"
+
+    async def present(self, number: int) -> None:
+        await self.board.do("swipe", card=101_00000 + number)
+
+    async def releases(self) -> list[Release]:
+        return [Release(str(door), float(delay), at) for door, delay, at in self.board.state()["releases"]]
+
+    async def unlocked(self) -> bool:
+        return bool((await self.board.do("look"))["doors"]["1"]["control"] == 1)
+
+    async def contact(self, state: DoorState) -> None:
+        await self.board.do("contact", door=1, open=state is DoorState.OPEN)
+
+    async def turn(self, which: Input, active: bool) -> None:
+        await self.board.do("fire", active=active)
+
+    async def silent(self, active: bool) -> None:
+        for wire in (self.questions, self.events):
+            wire.cut() if active else wire.mend()
+
+    def _from_board(self, faults: Faults) -> None:
+        self.questions.to_host.faults = faults
+        self.events.to_device.faults = (
+            faults  # what the board begins itself goes "to the device" of that wire
+        )
+
+    async def slow(self, seconds: float) -> None:
+        self._from_board(Faults(delay=seconds))
+
+    async def babble(self, active: bool) -> None:
+        self._from_board(Faults(garble=1.0 if active else 0.0))
+
+    async def duplicate(self, active: bool) -> None:
+        self._from_board(Faults(duplicate=1.0 if active else 0.0))
+
+    async def reorder(self, active: bool) -> None:
+        self._from_board(Faults(reorder=0.5 if active else 0.0))
+
+    async def late_reads(self, seconds: float) -> None:
+        self.events.to_device.faults = Faults(delay=seconds)
+
+    async def garbage(self, data: bytes) -> None:
+        await self.board.do("send", data=data.hex(), address="127.0.0.1", port=self.listen)
+        self.questions.inject(data)
+
+    async def wrong_clock(self, seconds: float) -> None:
+        await self.board.do("clock", off=seconds)
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
