@@ -1,20 +1,39 @@
 """The whole line, with the real journal: what opens, what is recorded before it, and what the person is told."""
 
 import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from menwei.access import Queues
-from menwei.model import Actor, DoorMode, FeedbackKind, Outcome, Reason
+from menwei.model import (
+    FOREVER,
+    Actor,
+    Credential,
+    CredentialIdentifier,
+    CredentialState,
+    DoorMode,
+    FeedbackKind,
+    LevelInForce,
+    Outcome,
+    Reason,
+    SecurityLevel,
+)
 from menwei.plugin import PASS, Config, Policy, Refuse
+from menwei.snapshot import Delta
 from small_site import (
+    CARD,
     EXPIRED,
     EXPIRED_CARD,
+    KEYS,
     LIN,
     LIN_CARD,
     LIN_DURESS,
     LIN_PIN,
     NIGHT,
+    NOON,
+    PIN,
     STRANGER_CARD,
     WANG,
     WANG_CARD,
@@ -22,6 +41,21 @@ from small_site import (
 )
 
 GUARD = Actor("zhang", "guard")
+VISITOR, VISITOR_CODE = 104, "40718263"
+
+
+@asynccontextmanager
+async def code_site(folder):
+    """The small site with a visitor's code, and access points that accept a card or a code."""
+    async with small_site(folder) as site:
+        visitor = Credential(
+            VISITOR, 1040, CredentialState.ENABLED, 0.0, FOREVER, ("residents",), frozenset({PIN})
+        )
+        digest = KEYS.digest(CredentialIdentifier(PIN, "code", VISITOR_CODE))
+        site.snapshot.apply(Delta(2, {VISITOR: visitor}, {digest: VISITOR}))
+        either = (LevelInForce(SecurityLevel("Card or PIN", (frozenset({CARD}), frozenset({PIN})))),)
+        site.line.points = {name: replace(point, levels=either) for name, point in site.line.points.items()}
+        yield site
 
 
 async def test_a_card_opens_the_door_and_the_record_stands_before_the_pulse(tmp_path):
@@ -357,3 +391,63 @@ async def test_explain_says_what_a_request_would_and_does_nothing(tmp_path):
         assert (await site.line.explain(request, presented)).outcome is Outcome.GRANTED
         assert await site.kinds() == []
     assert site.board.pulses == []
+
+
+class TestCodesTypedWithoutACard:
+    async def type_unknown(self, site, count, at=NOON, point="gate-in"):
+        return [
+            (await site.line.request(site.digits(f"{n:08d}", at=at, point=point))).says for n in range(count)
+        ]
+
+    async def test_the_fifth_unknown_code_within_five_minutes_suspends_code_entry_there(self, tmp_path):
+        async with code_site(tmp_path) as site:
+            assert await self.type_unknown(site, 5) == ["door.not_registered"] * 5
+            verdict = await site.line.request(site.digits(VISITOR_CODE, at=NOON + 1))
+            (entry,) = await site.entries("CodesSuspended")
+        assert (verdict.outcome, verdict.says) == (Outcome.DENIED, "door.codes_suspended")
+        assert (entry.access_point, entry.data["seconds"]) == ("gate-in", 300.0)
+        assert site.board.pulses == []
+
+    async def test_while_suspended_a_known_and_an_unknown_code_are_refused_alike(self, tmp_path):
+        async with code_site(tmp_path) as site:
+            await self.type_unknown(site, 5)
+            for code in (VISITOR_CODE, "99999999"):
+                await site.line.request(site.digits(code, at=NOON + 1))
+            known, unknown = (await site.entries("AccessDenied"))[-2:]
+        assert known.data == unknown.data
+        assert known.personal is None
+
+    async def test_five_minutes_later_codes_open_again(self, tmp_path):
+        async with code_site(tmp_path) as site:
+            await self.type_unknown(site, 5)
+            early = await site.line.request(site.digits(VISITOR_CODE, at=NOON + 299))
+            later = await site.line.request(site.digits(VISITOR_CODE, at=NOON + 300))
+        assert (early.outcome, later.outcome) == (Outcome.DENIED, Outcome.GRANTED)
+
+    async def test_a_known_code_in_between_forgives_nothing(self, tmp_path):
+        async with code_site(tmp_path) as site:
+            await self.type_unknown(site, 4)
+            assert (await site.line.request(site.digits(VISITOR_CODE))).outcome is Outcome.GRANTED
+            await self.type_unknown(site, 1)
+            assert (await site.line.request(site.digits(VISITOR_CODE))).says == "door.codes_suspended"
+
+    async def test_five_unknown_codes_over_more_than_five_minutes_suspend_nothing(self, tmp_path):
+        async with code_site(tmp_path) as site:
+            for minute in range(5):
+                await self.type_unknown(site, 1, at=NOON + minute * 76)
+            verdict = await site.line.request(site.digits(VISITOR_CODE, at=NOON + 305))
+        assert verdict.outcome is Outcome.GRANTED
+
+    async def test_cards_and_other_access_points_go_on(self, tmp_path):
+        async with code_site(tmp_path) as site:
+            await self.type_unknown(site, 6)
+            card = await site.line.request(site.card(LIN_CARD))
+            elsewhere = await site.line.request(site.digits(VISITOR_CODE, point="gate-out"))
+        assert (card.outcome, elsewhere.outcome) == (Outcome.GRANTED, Outcome.GRANTED)
+
+    async def test_a_pin_behind_a_card_is_no_code(self, tmp_path):
+        async with small_site(tmp_path) as site:
+            await self.type_unknown(site, 5, at=NIGHT)
+            await site.line.request(site.card(LIN_CARD, at=NIGHT + 1))
+            verdict = await site.line.request(site.digits(LIN_PIN, at=NIGHT + 1))
+        assert verdict.outcome is Outcome.GRANTED

@@ -25,6 +25,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_tests_of_a_new_project_pass(kind, tmp_path):
     create(kind, "my-first", tmp_path)

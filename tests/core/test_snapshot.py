@@ -129,6 +129,7 @@ def id_of(one):
 
 TestInStep = InStep.TestCase
 TestInStep.settings = settings(max_examples=15, stateful_step_count=8, deadline=None)
+TestInStep.pytestmark = [pytest.mark.slow]
 
 
 def fact(number, owner=1, **changes):
