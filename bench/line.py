@@ -8,7 +8,8 @@ driver; the controllers are a process of their own, behind loopback TCP (`contro
 
   alone      one passage at a time, in turn with the raw loop: append a row's bytes, fsync, echo a command's bytes from
              another process. Where the time goes is told in three parts: to the record (queue, resolve, decide),
-             the record (until durable), the command (until acknowledged).
+             the record (until durable), the command (until acknowledged). The simulated controllers are Python too and
+             slower than an echo, so the same command is also sent to one of them from a blocking socket.
   paced      the same with a pause of 50 ms before each, as at a door in a quiet hour: caches and processors are cold.
   together   64 doors, each with somebody waiting, in turn with raw SQLite group commit with 64 waiting.
              "opened" goes to the controller's acknowledgement and shows the person a light; in "recorded" the driver
@@ -32,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import benchsite
-from raw import FsyncAndEcho, RawGroupCommit, row
+from raw import BareCommand, FsyncAndEcho, RawGroupCommit, row
 
 from menwei.house import Menwei
 from menwei.journal import Position
@@ -124,10 +125,13 @@ async def _obey(*_: Any, **__: Any) -> None:
     """A driver's command that is done at once."""
 
 
-async def alone(passages: Passages, raw: FsyncAndEcho, count: int, pause: float = 0.0) -> dict[str, float]:
-    """Milliseconds of single passages and of the raw loop, in turn."""
+async def alone(
+    passages: Passages, raw: FsyncAndEcho, controller: BareCommand, count: int, pause: float = 0.0
+) -> dict[str, float]:
+    """Milliseconds of single passages, of the raw loop and of a bare command to the same controllers, in turn."""
     times: dict[str, list[float]] = {
-        key: [] for key in ("passage", "decide", "record", "command", "raw", "fsync", "echo")
+        key: []
+        for key in ("passage", "decide", "record", "command", "raw", "fsync", "echo", "bare_command", "bare")
     }
     for number in range(count):
         await asyncio.sleep(pause)
@@ -144,6 +148,8 @@ async def alone(passages: Passages, raw: FsyncAndEcho, count: int, pause: float 
         times["raw"].append(synced + echoed)
         times["fsync"].append(synced)
         times["echo"].append(echoed)
+        times["bare_command"].append(controller.once())
+        times["bare"].append(synced + times["bare_command"][-1])
     found = {f"{key}_p50_ms": statistics.median(values) * 1e3 for key, values in times.items()}
     for key in ("passage", "raw"):
         found[f"{key}_p99_ms"] = sorted(times[key])[max(0, int(len(times[key]) * 0.99) - 1)] * 1e3
@@ -162,11 +168,13 @@ async def together(one: Callable[[int], Any], each: int) -> float:
     return time.perf_counter() - started
 
 
-async def one_round(passages: Passages, folder: Path, size: int, each: int, slices: int) -> dict[str, float]:
-    with FsyncAndEcho(folder / "raw.bin") as floor:
-        await alone(passages, floor, min(size, 20))  # both warm
-        found = await alone(passages, floor, size)
-        paced = await alone(passages, floor, max(1, size * PACED // ALONE), PAUSE)
+async def one_round(
+    passages: Passages, port: int, folder: Path, size: int, each: int, slices: int
+) -> dict[str, float]:
+    with FsyncAndEcho(folder / "raw.bin") as floor, BareCommand(port) as controller:
+        await alone(passages, floor, controller, min(size, 20))  # everything warm
+        found = await alone(passages, floor, controller, size)
+        paced = await alone(passages, floor, controller, max(1, size * PACED // ALONE), PAUSE)
     found |= {f"paced_{key}": paced[key] for key in ("passage_p50_ms", "raw_p50_ms")}
     raw = RawGroupCommit(folder / "raw.db")
     seconds = dict.fromkeys(("opened", "recorded", "raw_group"), 0.0)
@@ -204,16 +212,18 @@ async def measure(
     site.mkdir()
     await benchsite.enter_people(site / "var", credentials, WAITING)
     async with AsyncExitStack() as stack:
-        ports = await stack.enter_async_context(benchsite.controllers(benchsite.CONTROLLERS))
+        ports = await stack.enter_async_context(benchsite.controllers(benchsite.CONTROLLERS + 1))
+        _, spare = ports.popitem()  # one more, for the bare command
         running = await stack.enter_async_context(serving(benchsite.write_config(site, ports), port=0))
         await ready(running.house)
         passages = Passages(running.house, credentials)
-        return [await one_round(passages, site, size, each, slices) for _ in range(rounds)]
+        return [await one_round(passages, spare, site, size, each, slices) for _ in range(rounds)]
 
 
 def ratios(found: dict[str, float]) -> dict[str, float]:
     return {
         "passage / (fsync + echo), p50": found["passage_p50_ms"] / found["raw_p50_ms"],
+        "passage / (fsync + the same command, bare), p50": found["passage_p50_ms"] / found["bare_p50_ms"],
         "passage / (fsync + echo), p99": found["passage_p99_ms"] / found["raw_p99_ms"],
         "paced passage / (fsync + echo), p50": found["paced_passage_p50_ms"] / found["paced_raw_p50_ms"],
         "recorded per s / raw group commit": found["recorded_per_s"] / found["raw_group_per_s"],

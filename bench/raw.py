@@ -14,9 +14,23 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from menwei.journal import Entry
+from menwei_simulator.protocol import (
+    VERSION,
+    AccessCommand,
+    Ack,
+    DeviceHello,
+    HostHello,
+    Lines,
+    Role,
+    Welcome,
+    decode_device,
+    encode,
+)
+
+Answer = TypeVar("Answer", DeviceHello, Welcome, Ack)
 
 HOLDERS = 10_000
 DOORS = 50
@@ -173,3 +187,49 @@ peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 while data := peer.recv(4096):
     peer.sendall(data)
 """
+
+
+class BareCommand:
+    """One access command to a simulated controller and its acknowledgement, from a blocking socket: what the controller
+    itself takes, so that it can be told from what the system takes."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._lines = Lines()
+        self._last_id = 0
+        self._next(DeviceHello)
+        self._socket.sendall(encode(HostHello(VERSION, Role.SERVE, "bench", "")))
+        welcome = self._next(Welcome)
+        self._offset = welcome.clock / 1000 - time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def once(self) -> float:
+        """Seconds from the command to its acknowledgement."""
+        self._last_id += 1
+        sent = int((time.monotonic() + self._offset) * 1000)
+        line = encode(AccessCommand(self._last_id, "1", 5.0, sent, 2000, "1795315591.1"))
+        started = time.perf_counter()
+        self._socket.sendall(line)
+        ack = self._next(Ack)
+        taken = time.perf_counter() - started
+        if not ack.ok:
+            raise RuntimeError(f"the controller refused: {ack.error}")
+        return taken
+
+    def _next(self, kind: type[Answer]) -> Answer:
+        while True:
+            data = self._socket.recv(65536)
+            if not data:
+                raise RuntimeError("the controller closed the connection")
+            for line in self._lines.feed(data):
+                message = decode_device(line)
+                if isinstance(message, kind):
+                    return message
