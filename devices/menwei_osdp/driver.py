@@ -44,6 +44,7 @@ class OsdpBus(Driver):
     """
 
     name: ClassVar[str] = "osdp"
+    card_formats: ClassVar[frozenset[str]] = frozenset({"wiegand26"})
     Config: ClassVar[type[Config]] = OsdpConfig
 
     def __init__(self, context: Context, config: Any, reports: Reports) -> None:
