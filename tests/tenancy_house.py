@@ -3,7 +3,9 @@ move. Only devices are stand-ins."""
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -29,7 +31,7 @@ from menwei_tenancy.service import Tenancy
 from menwei_tenancy.terms import Role
 from menwei_tenancy.words import Acting, Touch
 from rights_support import profile
-from small_house import SmallHouse
+from small_house import FIRST_PASSWORD, SmallHouse
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 COMMITTEE = Acting(Actor("admin", "committee"))
@@ -70,7 +72,9 @@ class TenancyHouse(SmallHouse):
     def service(self, cls: type[Any]) -> Any:
         return self.services.find(cls)
 
-    async def load(self, names: tuple[str, ...] = ("tenancy",), zone: ZoneInfo | None = None, **options: Any) -> None:
+    async def load(
+        self, names: tuple[str, ...] = ("tenancy",), zone: ZoneInfo | None = None, **options: Any
+    ) -> None:
         """Load plugins as `house.Menwei` does, with all they ask for allowed."""
         from dataclasses import replace
 
@@ -86,7 +90,10 @@ class TenancyHouse(SmallHouse):
                 await self.rights.store.migrate(plugin.name, plugin.schema, folder)
         self.services.make(self.plugins, lambda plugin, cls: cls.Config(**options), self.context, self.rights)
         async with self.rights.store.transaction() as tx:
-            stored = [profile("unit-1", ({"unit-in"}, "always")), profile("flat-302", ({"gate-out"}, "always"))]
+            stored = [
+                profile("unit-1", ({"unit-in"}, "always")),
+                profile("flat-302", ({"gate-out"}, "always")),
+            ]
             await self.rights.apply(tx, [PutProfile(one) for one in stored], actor=self.ACTOR)
 
     def context(self, plugin: LoadedPlugin) -> Context:
@@ -111,7 +118,9 @@ class TenancyHouse(SmallHouse):
         async with tenancy.transaction() as tx:
             await tenancy.places.put_building(tx, COMMITTEE, "B1", "1号楼")
             await tenancy.places.put_unit(tx, COMMITTEE, "B1-1", "B1", "1单元", ["unit-1"])
-            return await tenancy.places.put_flat(tx, COMMITTEE, "B1-1-302", "B1-1", "302室", ["flat-302"], landlord)
+            return await tenancy.places.put_flat(
+                tx, COMMITTEE, "B1-1-302", "B1-1", "302室", ["flat-302"], landlord
+            )
 
     async def do(self, part: str, what: str, *words: Any, acting: Acting = COMMITTEE, **more: Any) -> Any:
         """One function of the service in a transaction of its own: `do("households", "check_out", 7)`."""
@@ -123,7 +132,9 @@ class TenancyHouse(SmallHouse):
             return await getattr(getattr(self.tenancy, part), what)(reading, acting, *words, **more)
 
     async def collect(self, member: int, touched: CredentialIdentifier, **more: Any) -> int:
-        return int(await self.do("passes", "collect", member, "2026-1", Touch(touched, self.clock.now()), **more))
+        return int(
+            await self.do("passes", "collect", member, "2026-1", Touch(touched, self.clock.now()), **more)
+        )
 
     async def living(self, flat: int, role: Role = Role.LESSEE, **lease: Any) -> tuple[int, int]:
         """Somebody of this role in a household of the flat: (household, member)."""
@@ -131,7 +142,11 @@ class TenancyHouse(SmallHouse):
         return household, await self.do("households", "add_member", household, role, name="林")
 
     def decided(
-        self, touched: CredentialIdentifier, when: float | None = None, point: str = "gate-in", view: Snapshot | None = None
+        self,
+        touched: CredentialIdentifier,
+        when: float | None = None,
+        point: str = "gate-in",
+        view: Snapshot | None = None,
     ) -> Verdict:
         """What the door decides, by the very functions of the decision line."""
         view = self.rights.snapshot if view is None else view
@@ -149,8 +164,26 @@ class TenancyHouse(SmallHouse):
         return [{**entry.data, "door": entry.door, "personal": entry.personal} for entry in entries]
 
 
+_migrated: dict[str, tempfile.TemporaryDirectory[str]] = {}
+"""The folder of a house just founded, with the plugin's tables; made once a process, as `small_house.empty_house` is."""
+
+
+async def _copy_migrated(folder: Path) -> None:
+    if "made" not in _migrated:
+        template = tempfile.TemporaryDirectory(prefix="menwei-tenancy-")
+        async with await TenancyHouse.open(Path(template.name)) as house:
+            await house.load()
+            (Path(template.name) / FIRST_PASSWORD).write_text(house.first_password)
+        _migrated["made"] = template
+    for name in ("machine.key", "store.db", FIRST_PASSWORD):
+        shutil.copy(Path(_migrated["made"].name) / name, folder / name)
+
+
 @asynccontextmanager
-async def tenancy_house(folder: Path, zone: ZoneInfo | None = None, time: float | None = None, **options: Any) -> AsyncIterator[TenancyHouse]:
+async def tenancy_house(
+    folder: Path, zone: ZoneInfo | None = None, time: float | None = None, **options: Any
+) -> AsyncIterator[TenancyHouse]:
+    await _copy_migrated(folder)
     house = await TenancyHouse.open(folder) if time is None else await _open_at(folder, time)
     async with house:
         await house.load(zone=zone, **({"profiles": ["residents"]} | options))
@@ -165,4 +198,16 @@ async def _open_at(folder: Path, time: float) -> TenancyHouse:
     return await Then.open(folder)
 
 
-__all__ = ["COMMITTEE", "SHANGHAI", "Acting", "RightsError", "Rights", "TenancyHouse", "Touch", "at", "card", "tenancy_house", "wall"]
+__all__ = [
+    "COMMITTEE",
+    "SHANGHAI",
+    "Acting",
+    "Rights",
+    "RightsError",
+    "TenancyHouse",
+    "Touch",
+    "at",
+    "card",
+    "tenancy_house",
+    "wall",
+]

@@ -14,6 +14,7 @@ from menwei.loader import LoadedPlugin, PluginState
 from menwei.loader import load as load_plugins
 from menwei.plugin import Driver
 from menwei.problems import Fault
+from menwei.site import build_site
 
 
 def check_all(config: Path) -> list[Problem]:
@@ -27,6 +28,7 @@ def check_all(config: Path) -> list[Problem]:
         *_drivers(loaded, plugins),
         *_policies(loaded, plugins),
         *_notifiers(loaded, plugins),
+        *_cameras(loaded, plugins),
     ]
     return sorted(found, key=lambda problem: (problem.file, problem.line, problem.column))
 
@@ -87,7 +89,28 @@ def _notifiers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Prob
     found: list[Problem] = []
     for plugin in plugins.values():
         models = [cls.Config for cls in plugin.notifiers] + [cls.Config for cls in plugin.services]
-        for model in models:
+        models += [cls.Config for cls in plugin.recognizers]
+        for model in dict.fromkeys(models):
             options = loaded.check_plugin_options(("plugins", plugin.name), model)
             found += options if isinstance(options, list) else []
     return found
+
+
+def _cameras(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
+    """Access points with a camera that nothing looks through: no level asks for what a loaded recognizer delivers."""
+    assert loaded.config is not None
+    kinds = {cls.identifier for plugin in plugins.values() for cls in plugin.recognizers}
+    known = ", ".join(sorted(kinds)) or "–"
+    return [
+        loaded.problem(
+            Fault(
+                ("doors", door.id, "access_points", point.id, "cameras"),
+                "config.camera_unused",
+                {"known": known},
+            )
+        )
+        for site in [build_site(loaded.config)]
+        for door in site.doors.values()
+        for point in (site.access_points[id] for id in door.access_points)
+        if point.cameras and not any(point.watched_for(kind) for kind in kinds)
+    ]

@@ -356,10 +356,17 @@ class Recognition:
     subject: str | None
     score: float
     captured: float
+    liveness: str = ""
+    """By what it was told from a picture, a short word for the record; "" when it was not."""
 
 
 class Recognizer(ABC):
-    """Says who stands at an access point, as often as somebody comes, with the one identifier type it declares."""
+    """Says who stands at an access point, as often as somebody comes, with the one identifier type it declares.
+
+    One instance serves every access point that has `cameras:` and whose security levels ask for its identifier type
+    (`Context.site.access_points`, `AccessPoint.watched_for`); it begins anew when these change. Its `Config` are the
+    plugin's options.
+    """
 
     name: ClassVar[str]
     Config: ClassVar[type[Config]]
@@ -373,7 +380,7 @@ class Recognizer(ABC):
 
     @abstractmethod
     async def run(self) -> None:
-        """Serve until cancelled; raise `NotReady` when the camera or worker is lost."""
+        """Call `report.ready()` once it can look, serve until cancelled; raise `NotReady` when the worker is lost."""
 
     def expect(self, access_point: str, credentials: tuple[Credential, ...]) -> None:  # noqa: B027  # what is not overridden does nothing
         """The first factor named these; only they are to be looked for until the next call (empty: everybody)."""
@@ -383,6 +390,12 @@ class Recognizer(ABC):
 
 
 class Report(Protocol):
+    """How a recognizer tells what it saw; quick, in the loop's thread. What comes for an access point it does not
+    serve, where its type is not asked for now, or too late, opens nothing and is not kept."""
+
+    def ready(self) -> None:
+        """It can look now. Ends LOADING, resets the back-off."""
+
     def __call__(self, recognition: Recognition, /) -> None: ...
 
 

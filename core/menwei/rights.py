@@ -78,11 +78,9 @@ Review = Callable[[Transaction, Sequence[Change], Actor], Awaitable[None]]
 
 def gives(change: Change) -> bool:
     """Whether a change may give somebody more than they had. Whatever only takes away needs nobody's consent."""
-    if isinstance(change, PutCredential):
-        return change.state is not CredentialState.ENDED
     if isinstance(change, SetState):
         return change.state is CredentialState.ENABLED
-    return isinstance(change, SetValidity | SetProfiles)
+    return isinstance(change, PutCredential | SetValidity | SetProfiles)  # also of one that could be enabled later
 
 
 def new_id() -> int:

@@ -77,14 +77,18 @@ ASKS = "{facts: [AccessGranted], publishes: [Visited], rights: true, doors: true
 
 
 def write_desk(plugins, permissions=ASKS, code=TABLES):  # noqa: F811
-    home = plugins.package("menwei_desk", code, manifest=MANIFEST.format(name="desk", permissions=permissions))
+    home = plugins.package(
+        "menwei_desk", code, manifest=MANIFEST.format(name="desk", permissions=permissions)
+    )
     (home / "migrations" / "versions").mkdir(parents=True)
     (home / "migrations" / "versions" / "a1.py").write_text(MIGRATION)
 
 
 @asynccontextmanager
 async def opened(folder, plugins_section):
-    (folder / "config.yaml").write_text(f"site: {{id: yard}}\ndata: var\nplugins: {plugins_section}\n", "utf-8")
+    (folder / "config.yaml").write_text(
+        f"site: {{id: yard}}\ndata: var\nplugins: {plugins_section}\n", "utf-8"
+    )
     house = await Menwei.open(folder / "config.yaml")
     try:
         yield house
@@ -219,7 +223,12 @@ async def test_a_plugin_writes_only_the_kinds_it_declared_and_under_its_own_name
     place = await facts.record("Visited", door="gate", data={"times": 2}, personal={"holder": 5})
     assert place is not None
     (entry,) = await house.journal.read(kinds={"menwei_desk.Visited"}, personal=True)
-    assert (str(entry.position), entry.door, entry.data, entry.personal) == (place, "gate", {"times": 2}, {"holder": 5})
+    assert (str(entry.position), entry.door, entry.data, entry.personal) == (
+        place,
+        "gate",
+        {"times": 2},
+        {"holder": 5},
+    )
     for kind in ("AccessGranted", "menwei_desk.Visited", "Audit"):
         with pytest.raises(PermissionError, match="publishes"):
             facts.publish(kind)
@@ -274,7 +283,10 @@ async def test_a_service_is_found_by_its_class_with_the_plugins_options(plugins,
 
 
 async def test_a_service_that_cannot_be_made_is_a_repair_and_lets_no_right_be_given(plugins, tmp_path):  # noqa: F811
-    code = TABLES.replace("class Config(menwei.Config)", "def __init__(self, *_): raise OSError('no desk')\n    class Config(menwei.Config)")
+    code = TABLES.replace(
+        "class Config(menwei.Config)",
+        "def __init__(self, *_): raise OSError('no desk')\n    class Config(menwei.Config)",
+    )
     write_desk(plugins, code=code)
     async with opened(tmp_path, "{desk: {allow: [rights]}}") as house:
         with pytest.raises(LookupError):
@@ -324,7 +336,9 @@ async def test_a_review_that_fails_refuses_and_taking_away_is_never_asked_about(
 
     house.rights.reviews[:] = [asked_about]
     wang = await house.people.add("王", cards=[LIN], valid_from=5.0, actor=DESK)
-    await house.people.set_state(house.rights.snapshot.of_holder(wang)[0].id, CredentialState.ENABLED, actor=DESK)
+    await house.people.set_state(
+        house.rights.snapshot.of_holder(wang)[0].id, CredentialState.ENABLED, actor=DESK
+    )
     assert asked == [PutCredential, SetState]
 
 
@@ -374,7 +388,9 @@ async def test_a_service_without_background_work_ends_quietly():
 
 
 async def test_services_run_beside_the_doors_and_end_with_the_house(plugins, tmp_path):  # noqa: F811
-    code = TABLES + """
+    code = (
+        TABLES
+        + """
     import asyncio
     class Ticker(Service):
         "Says that it began."
@@ -393,6 +409,7 @@ async def test_services_run_beside_the_doors_and_end_with_the_house(plugins, tmp
     def services():
         return [Desk, Ticker]
     """
+    )
     code = code.replace("@hookimpl\ndef register_services():\n    return [Desk]\n", "")
     import textwrap
 

@@ -20,7 +20,9 @@ from menwei.rights import (
     RemoveProfile,
     RightsError,
     SetPin,
+    SetProfiles,
     SetState,
+    SetValidity,
 )
 from menwei.snapshot import Delta, DigestIndex, ProfileDefinedTwice, Snapshot, factor_bit, factors_of
 from rights_support import DESK, KEYS, RESIDENTS, credential, holder, identifier, opened, profile
@@ -43,6 +45,8 @@ CHANGES = st.one_of(
         st.lists(PROFILES, max_size=3),
     ),
     st.builds(SetState, CREDENTIALS, st.sampled_from(CredentialState)),
+    st.builds(SetValidity, CREDENTIALS, st.floats(0, 9), st.sampled_from([5.0, 10.0, FOREVER])),
+    st.builds(lambda number, some: SetProfiles(number, tuple(some)), CREDENTIALS, st.lists(PROFILES, max_size=3)),
     st.builds(identifier, CREDENTIALS, CARDS, st.sampled_from(["uid", "decimal"])),
     st.builds(lambda value: RemoveIdentifier(identifier(0, value).digest), CARDS),
     st.builds(SetPin, CREDENTIALS, st.sampled_from([b"", b"p" * 16]), st.sampled_from([b"", b"d" * 16])),

@@ -1,0 +1,648 @@
+"""Households and their cards, against the real store and the functions of the real decision line."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from menwei import CredentialState, IdentifierTaken, PutCredential, RightsError, SetValidity
+from menwei.model import Reason
+from menwei_tenancy.tables import CardKind, metadata
+from menwei_tenancy.terms import Role
+from menwei_tenancy.words import Acting, TenancyError, Touch
+from tenancy_house import COMMITTEE, at, card, tenancy_house, wall
+
+LIN, WANG, ZHANG = card("A1A1A1A1"), card("B2B2B2B2"), card("04A2B3C4D5E6F7")
+ID_CARD = card("0102030405060708", "idcard")
+
+
+@pytest.fixture
+async def house(tmp_path):
+    async with tenancy_house(tmp_path) as opened:
+        yield opened
+
+
+def refused(house, touched, when=None, point="gate-in"):
+    verdict = house.decided(touched, when, point)
+    return verdict.reasons
+
+
+async def test_the_migrations_make_exactly_these_tables(house):
+    def differences(connection):
+        def own(name, kind, _parents):
+            return kind != "table" or name.startswith("tenancy_")
+
+        options = {"version_table": "menwei_version_tenancy", "compare_type": True, "include_name": own}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+
+    async with house.rights.store.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+# ------------------------------------------------------------------------------------------------- who passes until when
+
+
+async def test_a_lessee_passes_on_the_way_to_their_flat_until_the_morning_after_the_lease(house):
+    flat = await house.places()
+    _, member = await house.living(flat, last_day=date(2026, 6, 30))
+    await house.do("passes", "give", member, LIN)
+    for point in ("gate-in", "unit-in", "gate-out"):
+        assert house.opens(LIN, point=point)
+    assert house.opens(LIN, at("2026-07-01 07:59"))
+    assert refused(house, LIN, at("2026-07-01 08:00")) == (Reason.CREDENTIAL_EXPIRED,)
+
+
+async def test_a_lease_that_begins_next_month_does_not_open_today(house):
+    flat = await house.places()
+    _, member = await house.living(flat, first_day=date(2026, 4, 1))
+    await house.do("passes", "give", member, LIN)
+    assert refused(house, LIN) == (Reason.CREDENTIAL_NOT_ACTIVE,)
+    assert house.opens(LIN, at("2026-04-01 00:00"))
+
+
+async def test_extending_and_shortening_a_lease_moves_every_card_of_the_household(house):
+    flat = await house.places()
+    household, member = await house.living(flat, last_day=date(2026, 6, 30))
+    carer = await house.do(
+        "households", "add_member", household, Role.CARER, name="王", until=date(2026, 4, 30)
+    )
+    await house.do("passes", "give", member, LIN)
+    await house.do("passes", "give", carer, WANG)
+    await house.do("households", "extend", household, date(2027, 6, 30))
+    assert house.opens(LIN, at("2027-06-30 23:00"))
+    assert not house.opens(WANG, at("2026-05-01 08:00"))
+    await house.do("households", "extend", household, date(2026, 3, 31))
+    assert not house.opens(WANG, at("2026-04-01 08:00"))
+
+
+async def test_a_lease_shortened_into_the_past_is_over_now_and_can_be_extended_again(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    await house.do("passes", "give", member, LIN)
+    await house.do("households", "extend", household, date(2026, 2, 1))
+    assert refused(house, LIN) == (Reason.CREDENTIAL_EXPIRED,)
+    await house.do("households", "extend", household, date(2026, 5, 1))
+    assert house.opens(LIN)
+
+
+async def test_grace_days_follow_the_lease_and_never_the_year(tmp_path):
+    async with tenancy_house(tmp_path, grace_days=7) as house:
+        flat = await house.places()
+        household, member = await house.living(flat, last_day=date(2027, 3, 1))
+        cohabitant = await house.do("households", "add_member", household, Role.COHABITANT, name="王")
+        await house.do("passes", "give", member, LIN)
+        await house.collect(cohabitant, WANG)
+        assert house.opens(LIN, at("2027-03-09 07:59"))
+        assert not house.opens(LIN, at("2027-03-09 08:00"))
+        assert not house.opens(WANG, at("2027-03-02 10:00"))
+
+
+async def test_the_doors_refuse_with_the_plugin_gone(house):
+    """Validity is data: what a restart without the plugin loads decides alike."""
+    from menwei.rights import Rights
+
+    flat = await house.places()
+    _, member = await house.living(flat, last_day=date(2026, 6, 30))
+    await house.do("passes", "give", member, LIN)
+    without = Rights(house.rights.store, house.line.hashes)
+    await without.load()
+    without.snapshot.set_config_profiles(list(house.site.profiles))
+    assert house.opens(LIN, at("2026-07-01 07:59"), view=without.snapshot)
+    assert not house.opens(LIN, at("2026-07-01 08:00"), view=without.snapshot)
+
+
+async def test_a_door_that_is_added_to_a_building_opens_for_everybody_who_lives_there(house):
+    flat = await house.places()
+    _, member = await house.living(flat)
+    await house.do("passes", "give", member, LIN)
+    async with house.tenancy.transaction() as tx:
+        await house.tenancy.places.put_flat(tx, COMMITTEE, "B1-1-302", "B1-1", "302室", [])
+        await house.tenancy.places.put_building(tx, COMMITTEE, "B1", "1号楼", ["flat-302"])
+    carried = house.rights.snapshot.of_holder((await house.ask("households", "member", member)).holder)[
+        0
+    ].profiles
+    assert carried == ("residents", "flat-302", "unit-1")
+
+
+# ------------------------------------------------------------------------------------------------------------ cohabitants
+
+
+async def cohabiting(house, **lease):
+    flat = await house.places()
+    household, _ = await house.living(flat, **lease)
+    return household, await house.do("households", "add_member", household, Role.COHABITANT, name="王")
+
+
+async def test_a_cohabitant_is_collected_before_anything_opens(house):
+    _, member = await cohabiting(house)
+    with pytest.raises(TenancyError, match="collect_first"):
+        await house.do("passes", "give", member, WANG)
+    await house.collect(member, WANG)
+    assert house.opens(WANG)
+
+
+async def test_a_cohabitants_card_ends_a_year_after_collection_whatever_the_lease_says(house):
+    _, member = await cohabiting(house, last_day=date(2035, 1, 1))
+    await house.collect(member, WANG)
+    assert house.opens(WANG, at("2027-03-02 09:59"))
+    assert refused(house, WANG, at("2027-03-02 10:00")) == (Reason.CREDENTIAL_EXPIRED,)
+
+
+async def test_collected_again_with_the_same_card_the_year_begins_anew(house):
+    _, member = await cohabiting(house)
+    first = await house.collect(member, WANG)
+    house.time = at("2027-02-01 15:00")
+    assert await house.collect(member, WANG) == first
+    assert house.opens(WANG, at("2028-02-01 14:59"))
+    assert not house.opens(WANG, at("2028-02-01 15:00"))
+
+
+async def test_a_cohabitant_whose_year_has_ended_comes_back_with_a_touch(house):
+    _, member = await cohabiting(house)
+    await house.collect(member, WANG)
+    house.time = at("2027-05-05 12:00")
+    assert not house.opens(WANG)
+    await house.collect(member, WANG)
+    assert house.opens(WANG)
+
+
+@pytest.mark.parametrize("actor", ["committee", "registrar", "operator"])
+async def test_moving_the_date_alone_is_refused_whoever_tries(house, actor):
+    from menwei import Actor
+
+    _, member = await cohabiting(house)
+    credential = await house.collect(member, WANG)
+    held = house.rights.snapshot.credential(credential)
+    for longer in (held.valid_to + 1, float("inf")):
+        with pytest.raises(RightsError) as error:
+            await house.people.set_validity(credential, held.valid_from, longer, actor=Actor("x", actor))
+        assert error.value.says == "tenancy.collect_again"
+        for change in (
+            SetValidity(credential, 0.0, longer),
+            PutCredential(credential, held.holder, CredentialState.ENABLED, 0.0, longer, ()),
+        ):
+            with pytest.raises(RightsError, match="outlast the year"):
+                async with house.rights.store.transaction() as tx:
+                    await house.rights.apply(tx, [change], actor=Actor("x", actor))
+    assert not house.opens(WANG, held.valid_to)
+    await house.people.set_validity(credential, held.valid_from, held.valid_to - 60, actor=Actor("x", actor))
+
+
+async def test_an_ended_card_is_not_made_longer_and_then_enabled(house):
+    _, member = await cohabiting(house)
+    credential = await house.collect(member, WANG)
+    held = house.rights.snapshot.credential(credential)
+    await house.people.set_state(credential, CredentialState.ENDED, actor=house.ACTOR)
+    with pytest.raises(RightsError, match="outlast"):
+        await house.people.set_validity(credential, held.valid_from, float("inf"), actor=house.ACTOR)
+    reviews, house.rights.reviews = house.rights.reviews, []  # while the plugin was switched off …
+    await house.people.set_validity(credential, held.valid_from, float("inf"), actor=house.ACTOR)
+    house.rights.reviews = reviews  # … and on again
+    with pytest.raises(RightsError, match="outlast"):
+        await house.people.set_state(credential, CredentialState.ENABLED, actor=house.ACTOR)
+
+
+async def test_a_new_card_from_the_desk_does_not_get_round_the_year_either(house):
+    _, member = await cohabiting(house)
+    holder = (await house.ask("households", "member", member)).holder
+    with pytest.raises(RightsError, match="outlast"):
+        await house.people.add_credential(holder, [ZHANG], profiles=["residents"], actor=house.ACTOR)
+    await house.collect(member, WANG)
+    with pytest.raises(RightsError, match="outlast"):
+        await house.people.add_credential(holder, [ZHANG], profiles=["residents"], actor=house.ACTOR)
+    assert not house.opens(ZHANG)
+
+
+async def test_extending_the_lease_does_not_extend_the_year(house):
+    household, member = await cohabiting(house, last_day=date(2026, 6, 30))
+    await house.collect(member, WANG)
+    assert not house.opens(WANG, at("2026-07-01 08:00"))
+    await house.do("households", "extend", household, date(2040, 1, 1))
+    assert house.opens(WANG, at("2026-07-01 08:00"))
+    assert not house.opens(WANG, at("2027-03-02 10:00"))
+
+
+async def test_a_collection_needs_a_consent_and_a_touch_of_just_now(house):
+    _, member = await cohabiting(house)
+    now = house.clock.now()
+    for consent, touched, says in [
+        ("", now, "no_consent"),
+        ("2026-1", now - 301, "touch_again"),
+        ("2026-1", now + 60, "touch_again"),
+    ]:
+        with pytest.raises(TenancyError, match=says):
+            await house.do("passes", "collect", member, consent, Touch(WANG, touched))
+    assert not house.opens(WANG)
+
+
+async def test_all_cards_of_a_cohabitant_follow_their_collection(house):
+    _, member = await cohabiting(house)
+    await house.collect(member, WANG)
+    house.time = at("2026-09-01 10:00")
+    await house.collect(member, ID_CARD, kind=CardKind.RESIDENT_ID)
+    assert house.opens(WANG, at("2027-09-01 09:59"))
+    assert house.opens(ID_CARD, at("2027-09-01 09:59"))
+    assert not house.opens(WANG, at("2027-09-01 10:00"))
+
+
+async def test_nobody_becomes_a_cohabitant_with_cards_that_were_never_collected(house):
+    flat = await house.places()
+    _, member = await house.living(flat)
+    await house.do("passes", "give", member, LIN)
+    with pytest.raises(TenancyError, match="collect_first"):
+        await house.do("households", "set_member", member, Role.COHABITANT, None)
+    await house.collect(member, LIN)
+    await house.do("households", "set_member", member, Role.COHABITANT, None)
+    assert not house.opens(LIN, at("2027-03-02 10:00"))
+
+
+async def test_somebody_who_has_cards_of_the_desk_does_not_join_as_a_cohabitant(house):
+    holder = await house.people.add("王", cards=[WANG], profiles=["residents"], actor=house.ACTOR)
+    flat = await house.places()
+    household, _ = await house.living(flat)
+    with pytest.raises(TenancyError, match="has_cards"):
+        await house.do("households", "add_member", household, Role.COHABITANT, holder=holder)
+
+
+# --------------------------------------------------------------------------------------------------------------- leaving
+
+
+async def test_check_out_ends_every_card_of_the_household_at_once_and_can_be_undone_for_ten_minutes(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    other = await house.do("households", "add_member", household, Role.CO_APPLICANT, name="王")
+    await house.do("passes", "give", member, LIN)
+    lost = await house.do("passes", "give", other, WANG)
+    await house.do("passes", "report_lost", lost)
+    undo = await house.do("households", "check_out", household)
+    assert refused(house, LIN) == (Reason.CREDENTIAL_NOT_ENABLED,)
+    assert undo.until == house.clock.now() + 600
+    house.time += 599
+    await house.do("households", "undo", household)
+    assert house.opens(LIN)
+    assert house.decided(WANG).checks[0].detail == "Lost"  # as it was, not better
+
+
+async def test_after_ten_minutes_a_check_out_stands_and_the_cards_are_free(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    await house.do("passes", "give", member, LIN)
+    await house.do("households", "check_out", household)
+    house.time += 600
+    with pytest.raises(TenancyError, match="too_late"):
+        await house.do("households", "undo", household)
+    await house.tenancy.upkeep()
+    holder = (await house.ask("households", "member", member)).holder
+    assert (await house.people.get(holder)).ended is not None
+    _, next_tenant = await house.living(flat)
+    await house.do("passes", "give", next_tenant, LIN)
+    assert house.opens(LIN)
+
+
+async def test_cards_of_the_desk_end_with_the_household_too(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    holder = (await house.ask("households", "member", member)).holder
+    await house.people.add_credential(holder, [ZHANG], profiles=["residents"], actor=house.ACTOR)
+    assert house.opens(ZHANG)
+    await house.do("households", "check_out", household)
+    assert not house.opens(ZHANG)
+
+
+async def test_who_also_lives_elsewhere_keeps_what_they_have_there(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    await house.do("passes", "give", member, LIN)
+    holder = (await house.ask("households", "member", member)).holder
+    second = await house.do("households", "move_in", flat)
+    elsewhere = await house.do("households", "add_member", second, Role.LESSEE, holder=holder)
+    await house.do("passes", "give", elsewhere, WANG)
+    await house.do("households", "check_out", household)
+    house.time += 601
+    await house.tenancy.upkeep()
+    assert not house.opens(LIN)
+    assert house.opens(WANG)
+
+
+async def test_one_member_leaves_and_the_others_stay(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    other = await house.do("households", "add_member", household, Role.CO_APPLICANT, name="王")
+    await house.do("passes", "give", member, LIN)
+    await house.do("passes", "give", other, WANG)
+    await house.do("households", "leave", other)
+    assert house.opens(LIN)
+    assert not house.opens(WANG)
+    await house.do("households", "undo", household)
+    assert house.opens(WANG)
+
+
+async def test_nothing_is_given_to_who_has_left(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    await house.do("households", "check_out", household)
+    for call in (
+        ("passes", "give", member, LIN),
+        ("households", "extend", household, date(2030, 1, 1)),
+        ("households", "add_member", household, Role.CARER),
+        ("households", "set_member", member, Role.CARER, None),
+        ("households", "check_out", household),
+    ):
+        with pytest.raises(TenancyError):
+            await house.do(*call)
+    with pytest.raises(TenancyError, match="has_left"):
+        await house.collect(member, LIN)
+    assert not house.opens(LIN)
+
+
+# --------------------------------------------------------------------------------------------------- cards people have
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [(CardKind.RESIDENT_ID, ID_CARD), (CardKind.RESIDENCE_PERMIT, ZHANG), (CardKind.CITIZEN_CARD, LIN)],
+)
+async def test_a_card_the_person_already_has_opens(house, kind, shown):
+    flat = await house.places()
+    _, member = await house.living(flat)
+    await house.do("passes", "give", member, shown, kind)
+    assert house.opens(shown)
+    assert not house.opens(WANG)
+
+
+async def test_a_card_of_another_kind_a_random_one_and_somebody_elses_are_refused(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    other = await house.do("households", "add_member", household, Role.CO_APPLICANT, name="王")
+    await house.do("passes", "give", other, WANG)
+    for shown, kind, error in [
+        (LIN, CardKind.RESIDENT_ID, TenancyError),
+        (ID_CARD, CardKind.CITIZEN_CARD, TenancyError),
+        (card("08A1B2C3"), CardKind.CITIZEN_CARD, TenancyError),
+        (WANG, CardKind.KEY_CARD, IdentifierTaken),
+    ]:
+        with pytest.raises(error):
+            await house.do("passes", "give", member, shown, kind)
+    assert not house.opens(LIN)
+
+
+async def test_giving_the_same_card_again_changes_nothing(house):
+    flat = await house.places()
+    _, member = await house.living(flat)
+    first = await house.do("passes", "give", member, LIN)
+    assert await house.do("passes", "give", member, LIN) == first
+    assert len(house.rights.snapshot) == 1
+
+
+async def test_lost_is_refused_at_once_and_restored_as_it_was_but_ended_is_not(house):
+    flat = await house.places()
+    _, member = await house.living(flat)
+    credential = await house.do("passes", "give", member, LIN)
+    await house.do("passes", "report_lost", credential)
+    await house.do("passes", "report_lost", credential)  # twice is once
+    assert refused(house, LIN) == (Reason.CREDENTIAL_NOT_ENABLED,)
+    await house.do("passes", "restore", credential)
+    assert house.opens(LIN)
+    await house.do("passes", "end", credential)
+    for what in ("restore", "report_lost"):
+        with pytest.raises(TenancyError, match="not_in_that_state"):
+            await house.do("passes", what, credential)
+    assert not house.opens(LIN)
+
+
+# ---------------------------------------------------------------------------------------------------------- by itself
+
+
+async def test_reminders_are_facts_that_notifiers_hear_once_each(house):
+    household, member = await cohabiting(house)
+    await house.collect(member, WANG)
+    for day in ("2027-01-20", "2027-01-31", "2027-02-01", "2027-02-23", "2027-03-01", "2027-03-02"):
+        house.time = at(f"{day} 09:00")
+        await house.tenancy.upkeep()
+        await house.tenancy.upkeep()
+    told = await house.told("menwei_tenancy.Reminder")
+    assert [fact["days"] for fact in told] == [30, 7, 1]
+    assert {fact["household"] for fact in told} == {household}
+    assert wall(told[0]["ends"]) == "2027-03-02 10:00"
+
+
+async def test_collected_again_there_are_new_reminders(house):
+    _, member = await cohabiting(house)
+    await house.collect(member, WANG)
+    house.time = at("2027-02-10 09:00")
+    await house.tenancy.upkeep()
+    await house.collect(member, WANG)
+    await house.tenancy.upkeep()
+    house.time = at("2028-02-01 09:00")
+    await house.tenancy.upkeep()
+    assert [fact["days"] for fact in await house.told("menwei_tenancy.Reminder")] == [30, 30]
+
+
+async def test_the_committee_hears_of_a_cancelled_card_at_a_door_and_of_no_other_refusal(house):
+    flat = await house.places()
+    _, member = await house.living(flat, last_day=date(2026, 6, 30))
+    lost = await house.do("passes", "give", member, LIN)
+    await house.do("passes", "give", member, WANG)
+    await house.do("passes", "report_lost", lost)
+    import asyncio
+
+    watching = asyncio.create_task(house.tenancy._watch())
+    await asyncio.sleep(0)
+    from menwei.model import Request
+
+    for shown, when in ((card("99999999"), None), (LIN, None), (WANG, at("2026-07-01 08:00"))):
+        moment = house.clock.now() if when is None else when
+        await house.line.request(Request("gate-in", (shown,), moment, house.clock.monotonic()))
+    async with asyncio.timeout(10):
+        while not await house.told("menwei_tenancy.CancelledUse"):
+            await asyncio.sleep(0.01)
+    denials = await house.journal.read(kinds={"AccessDenied"})
+    async with asyncio.timeout(10):  # all three were looked at, and one was told
+        while house.journal.cursor("service:tenancy.cancelled") != denials[-1].position:
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    await asyncio.wait({watching})
+    (told,) = await house.told("menwei_tenancy.CancelledUse")
+    assert (told["state"], told["door"], told["personal"]) == ("Lost", "gate", None)
+    (denied,) = [entry for entry in denials if str(entry.position) == told["passage"]]
+    assert denied.data["checks"][0]["detail"] == "Lost"
+
+
+async def test_who_is_removed_by_the_privacy_desk_leaves_no_row_behind(house):
+    household, member = await cohabiting(house)
+    await house.collect(member, WANG)
+    async with house.tenancy.read() as reading:
+        before = await house.tenancy.households.household(reading, COMMITTEE, household)
+    for one in before.members:
+        await house.people.remove(one.holder, actor=house.ACTOR)
+    assert await house.tenancy.forget_removed() == 2
+    with pytest.raises(TenancyError, match="no_household"):
+        await house.ask("households", "household", household)
+
+
+# ------------------------------------------------------------------------------------------------------- external ids
+
+
+async def test_what_another_system_sends_twice_is_there_once(house):
+    flat = await house.places()
+    for last_day in (date(2026, 6, 30), date(2027, 6, 30)):
+        household = await house.do("households", "move_in", flat, None, last_day, "contract-17")
+        member = await house.do(
+            "households", "add_member", household, Role.LESSEE, name="林", external_id="person-4"
+        )
+        await house.do("passes", "give", member, LIN)
+    found = await house.ask("households", "of_external_id", "contract-17")
+    assert (found.lease.last_day, len(found.members), len(found.passes)) == (date(2027, 6, 30), 1, 1)
+    assert await house.places() == flat
+
+
+async def test_another_systems_numbers_of_people_are_not_stored(house, tmp_path):
+    flat = await house.places()
+    household = await house.do("households", "move_in", flat, None, None, "contract-17")
+    await house.do(
+        "households", "add_member", household, Role.LESSEE, name="林长生", external_id="450103199001011234"
+    )
+    from sqlalchemy import text
+
+    async with house.rights.store.transaction() as tx:
+        await tx.execute(text("SELECT 1"))
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
+    for secret in ("contract-17", "450103199001011234", "林长生"):
+        assert secret.encode() not in stored
+    assert "302室".encode() in stored  # so the search would have found them
+
+
+# ------------------------------------------------------------------------------------------- landlords: their own rooms
+
+
+async def two_landlords(house):
+    async with house.tenancy.transaction() as tx:
+        ann = await house.tenancy.places.put_landlord(tx, COMMITTEE, "L-A", 11)
+        ben = await house.tenancy.places.put_landlord(tx, COMMITTEE, "L-B", 12)
+    flat = await house.places(landlord=ben)
+    household, member = await house.living(flat)
+    credential = await house.do("passes", "give", member, LIN)
+    return Acting(house.ACTOR, ann), Acting(house.ACTOR, ben), flat, household, member, credential
+
+
+OBJECT_RIGHTS = [
+    ("households", "move_in", lambda f, h, m, c: (f,), {}),
+    ("households", "move_in", lambda f, h, m, c: (f,), {"external_id": "contract-17"}),
+    ("households", "add_member", lambda f, h, m, c: (h, Role.CARER), {"name": "x"}),
+    ("households", "set_lease", lambda f, h, m, c: (h, None, date(2030, 1, 1)), {}),
+    ("households", "extend", lambda f, h, m, c: (h, date(2030, 1, 1)), {}),
+    ("households", "set_member", lambda f, h, m, c: (m, Role.CARER, None), {}),
+    ("households", "check_out", lambda f, h, m, c: (h,), {}),
+    ("households", "leave", lambda f, h, m, c: (m,), {}),
+    ("households", "undo", lambda f, h, m, c: (h,), {}),
+    ("passes", "give", lambda f, h, m, c: (m, WANG), {}),
+    ("passes", "collect", lambda f, h, m, c: (m, "2026-1", Touch(WANG, at("2026-03-02 10:00"))), {}),
+    ("passes", "report_lost", lambda f, h, m, c: (c,), {}),
+    ("passes", "restore", lambda f, h, m, c: (c,), {}),
+    ("passes", "end", lambda f, h, m, c: (c,), {}),
+]
+READS = [
+    ("places", "flat", lambda f, h, m, c: (f,)),
+    ("places", "flat_of", lambda f, h, m, c: ("B1-1-302",)),
+    ("households", "household", lambda f, h, m, c: (h,)),
+    ("households", "in_flat", lambda f, h, m, c: (f,)),
+    ("households", "member", lambda f, h, m, c: (m,)),
+    ("households", "lease", lambda f, h, m, c: (h,)),
+    ("households", "member_of_credential", lambda f, h, m, c: (c,)),
+]
+
+
+@pytest.mark.parametrize(
+    ("part", "what", "words", "more"),
+    OBJECT_RIGHTS,
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_landlord_changes_nothing_in_another_landlords_room(house, part, what, words, more):
+    ann, _, *objects = await two_landlords(house)
+    before = house.rights.snapshot.revision
+    with pytest.raises(TenancyError) as error:
+        await house.do(part, what, *words(*objects), acting=ann, **more)
+    assert error.value.status == 404  # not even that it exists
+    assert house.rights.snapshot.revision == before
+    assert house.opens(LIN)
+
+
+@pytest.mark.parametrize(
+    ("part", "what", "words"), READS, ids=lambda value: value if isinstance(value, str) else ""
+)
+async def test_a_landlord_reads_nothing_of_another_landlords_room(house, part, what, words):
+    ann, ben, *objects = await two_landlords(house)
+    with pytest.raises(TenancyError) as error:
+        await house.ask(part, what, *words(*objects), acting=ann)
+    assert error.value.status == 404
+    await house.ask(part, what, *words(*objects), acting=ben)  # so the test above proves something
+
+
+async def test_every_function_that_takes_who_acts_is_tested_for_other_peoples_rooms(house):
+    import inspect
+
+    named = {(part, what) for part, what, *_ in [*OBJECT_RIGHTS, *READS]}
+    elsewhere = {
+        *(("places", what) for what in ("put_building", "put_unit", "put_flat", "put_landlord", "flats")),
+        *(("households", what) for what in ("of_external_id", "expiring", "rewrite", "make_final")),
+    }
+    public = {
+        (part, name)
+        for part in ("places", "households", "passes")
+        for name, method in inspect.getmembers(getattr(house.tenancy, part), inspect.iscoroutinefunction)
+        if not name.startswith("_") and "acting" in inspect.signature(method).parameters
+    }
+    assert public == named | elsewhere
+
+
+async def test_a_landlord_lists_only_their_own(house):
+    ann, ben, *_, household, _member, _ = await two_landlords(house)
+    assert await house.ask("places", "flats", acting=ann) == []
+    assert len(await house.ask("places", "flats", acting=ben)) == 1
+    await house.do("households", "extend", household, date(2026, 3, 5))
+    assert await house.ask("households", "expiring", at("2026-04-01 00:00"), acting=ann) == []
+    assert len(await house.ask("households", "expiring", at("2026-04-01 00:00"), acting=ben)) == 1
+    with pytest.raises(TenancyError):
+        await house.ask("households", "of_external_id", "contract-17", acting=ann)
+
+
+async def test_a_landlord_gives_extends_ends_reports_lost_and_restores_in_their_own_room(house):
+    _, ben, flat, *_ = await two_landlords(house)
+    household = await house.do("households", "move_in", flat, None, date(2026, 6, 30), acting=ben)
+    member = await house.do("households", "add_member", household, Role.LESSEE, name="王", acting=ben)
+    credential = await house.do("passes", "give", member, WANG, acting=ben)
+    assert house.opens(WANG, at("2026-06-30 23:59"))
+    await house.do("households", "extend", household, date(2026, 12, 31), acting=ben)
+    assert house.opens(WANG, at("2026-12-31 23:59"))
+    await house.do("passes", "report_lost", credential, acting=ben)
+    assert not house.opens(WANG)
+    await house.do("passes", "restore", credential, acting=ben)
+    assert house.opens(WANG)
+    await house.do("households", "check_out", household, acting=ben)
+    assert not house.opens(WANG)
+
+
+async def test_a_landlord_neither_makes_places_nor_takes_over_a_person_who_is_here(house):
+    _, ben, _flat, household, *_ = await two_landlords(house)
+    stranger = await house.people.add("张", cards=[ZHANG], profiles=["residents"], actor=house.ACTOR)
+    for call in (
+        ("places", "put_building", "B9", "9号楼"),
+        ("places", "put_unit", "B1-9", "B1", "9单元"),
+        ("places", "put_flat", "B1-1-302", "B1-1", "302室", (), ben.landlord),
+        ("places", "put_landlord", "L-A", 12),
+    ):
+        with pytest.raises(TenancyError) as error:
+            await house.do(*call, acting=ben)
+        assert error.value.status == 403
+    with pytest.raises(TenancyError, match="not_yours"):
+        await house.do("households", "add_member", household, Role.CARER, holder=stranger, acting=ben)
+    assert house.opens(ZHANG)
+
+
+async def test_one_account_is_one_landlords(house):
+    await two_landlords(house)
+    with pytest.raises(TenancyError, match="account_taken"):
+        await house.do("places", "put_landlord", "L-C", 11)
