@@ -80,7 +80,9 @@ def gives(change: Change) -> bool:
     """Whether a change may give somebody more than they had. Whatever only takes away needs nobody's consent."""
     if isinstance(change, SetState):
         return change.state is CredentialState.ENABLED
-    return isinstance(change, PutCredential | SetValidity | SetProfiles)  # also of one that could be enabled later
+    return isinstance(
+        change, PutCredential | SetValidity | SetProfiles
+    )  # also of one that could be enabled later
 
 
 def new_id() -> int:

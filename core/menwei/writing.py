@@ -189,7 +189,9 @@ class Writing:
             for change in batch
         ]
         changed = update(CREDENTIALS).where(CREDENTIALS.c.id == bindparam("own"))
-        await self._tx.execute(changed.values(valid_from=bindparam("first"), valid_to=bindparam("last")), rows)
+        await self._tx.execute(
+            changed.values(valid_from=bindparam("first"), valid_to=bindparam("last")), rows
+        )
 
     async def _set_profiles(self, batch: list[SetProfiles]) -> None:
         await self._need_credentials([change.credential for change in batch])
