@@ -12,7 +12,10 @@ packages="gcc libc6-dev python3-dev libpcsclite-dev"
 if [ "$for_what" = test ]; then
     # pcscd and vsmartcard-vpcd: real card readers without hardware; avahi-daemon, iproute2: discovery over two networks;
     # chromium, fonts-noto-cjk: the console in a real browser.
+    # ffmpeg, gir1.2-gst-rtsp-server-1.0, gstreamer1.0-plugins-{base,good,bad}, python3-gi: a real RTSP server for cameras.
     packages="$packages pcscd vsmartcard-vpcd avahi-daemon iproute2 chromium fonts-noto-cjk"
+    packages="$packages ffmpeg gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base gstreamer1.0-plugins-good"
+    packages="$packages gstreamer1.0-plugins-bad python3-gi"
 fi
 
 if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
@@ -52,6 +55,16 @@ if ! "$venv/bin/python" -c 'import smartcard' 2>/dev/null; then
         rm -f "$log"
     else
         say "pyscard could not be built (it needs gcc, python3-dev and libpcsclite-dev): PC/SC readers are left out. See $log"
+    fi
+fi
+
+if [ "$for_what" = test ] && ! "$venv/bin/python" -c 'import cv2, deepface, dlib' 2>/dev/null; then
+    log=$(mktemp)
+    say "faces and cameras for the tests: about 600 MB, best effort"
+    if "$venv/bin/python" -m pip install --quiet --editable '.[face,camera,qr]' segno >"$log" 2>&1; then
+        rm -f "$log"
+    else
+        say "the extras face and camera could not be installed: their tests are skipped. See $log"
     fi
 fi
 

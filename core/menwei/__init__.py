@@ -53,6 +53,7 @@ from menwei.model import (
     Outcome,
     Reason,
 )
+from menwei.newcomers import Entered, NewCredential, NewPerson
 from menwei.permissions import (
     DoorCommands,
     Fact,
@@ -119,6 +120,7 @@ __all__ = [
     "DoorState",
     "Driver",
     "EndHolder",
+    "Entered",
     "ExternalIdTaken",
     "Fact",
     "Facts",
@@ -132,6 +134,8 @@ __all__ = [
     "InvalidPin",
     "InvalidValidity",
     "Memory",
+    "NewCredential",
+    "NewPerson",
     "NotReady",
     "NotReviewed",
     "Notifier",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -29,7 +29,7 @@ from menwei.model import (
     Verdict,
 )  # fmt: skip
 from menwei.panel import Panel
-from menwei.pending import Pendings, PinTries, Repeats
+from menwei.pending import CODE_SUSPENSION, CODE_TRIES, CODE_WINDOW, CodeTries, Pendings, PinTries, Repeats
 from menwei.plugin import Clock, Passage
 
 log = structlog.get_logger(__name__)
@@ -71,8 +71,9 @@ class Line:
     show: Callable[[str, Feedback], None]
     """Feedback to the readers of an access point; never waited for."""
     expect: Callable[[str, Verdict], None] = lambda _point, _verdict: None
-    """Tells the recognizers of an access point whom a first factor announced."""
+    """Tells the recognizers of an access point whom a first factor announced (PENDING), and when that has ended."""
     journal_required: bool = False
+    codes: CodeTries = field(default_factory=CodeTries)
 
     async def request(self, request: Request) -> Verdict:
         """One person asks to pass. Called by the access point's queue, one request after the other."""
@@ -84,14 +85,19 @@ class Line:
             # 1 resolve: which credential, whose? Together with a first factor shown a moment ago.
             before = self.pendings.take(point.id, request)
             presented = resolve(self.view, self.hashes, request.identifiers, before)
-            # 2 authenticate: wrong PINs are counted here, the security level is judged in `decide`.
+            # 2 authenticate: wrong PINs and unknown codes are counted here, the level is judged in `decide`.
             presented = self.tries.count(presented, request.at)
+            presented, suspends = self.codes.count(request, before, presented)
+            if suspends:
+                self.journal.post(self._suspension(point, request.at))
             # 3 rules: enabled, validity, profile, schedule, the door's mode.
             verdict = decide(self.view, self.times, presented, point, door.mode, request.at)
             verdict = deny(verdict, *self._too_late(request))
             if verdict.outcome is Outcome.PENDING:
                 self._wait_for_more(point, presented, verdict)
                 return verdict
+            if before.credential is not None:
+                self.expect(point.id, verdict)
             # 4 policies: they can refuse, never grant.
             passage = self._passage(point, verdict, request.at)
             if passage is not None:
@@ -169,6 +175,7 @@ class Line:
                 Reason.OTHER, "door.timeout", detail="waiting for " + " and ".join(sorted(verdict.missing))
             )
             self.journal.post(self._entry(point, deny(verdict, check), None))
+            self.expect(point.id, deny(verdict, check))
             self.show(point.id, Feedback(FeedbackKind.DENIED, check.says))
 
         self.pendings.put(point.id, presented, point.pin_timeout, deadline_passed)
@@ -182,6 +189,11 @@ class Line:
         facts = point.id, point.door, point.area_from, point.area_to
         return Passage(*facts, verdict.credential, verdict.factors, at)
 
+    def _suspension(self, point: AccessPoint, at: float) -> Entry:
+        """Somebody tries codes here: none is accepted for a while."""
+        facts = {"unknown": CODE_TRIES, "within": CODE_WINDOW, "seconds": CODE_SUSPENSION}
+        return Entry("CodesSuspended", at, point.door, point.id, facts)
+
     def _entry(self, point: AccessPoint, verdict: Verdict, request: Request | None) -> Entry:
         """What is kept of a request: the failed checks in the open, who it was in the personal part."""
         data: dict[str, object] = {"factors": sorted(verdict.factors)}
@@ -192,6 +204,8 @@ class Line:
             ]
         if verdict.duress:
             data["duress"] = True
+        if request is not None and request.evidence:
+            data["recognition"] = dict(request.evidence)
         who = verdict.credential
         personal = {"holder": who.holder, "credential": who.id} if who else None
         return Entry(

@@ -82,6 +82,17 @@ def _option(text: str, example: str) -> tuple[str, str, str]:
     return id.strip(), part.strip(), right.strip()
 
 
+async def probe(
+    device: Discovered,
+    driver: type[Driver],
+    settings: Mapping[str, Any] | None = None,
+    probe_time: float = PROBE_TIME,
+) -> DeviceInfo:
+    """Test the connection to a discovered device and write nothing: what it says of itself, its locks and readers.
+    Raises `AdoptionError`."""
+    return await _probe(driver, _checked(driver, {**device.config, **(settings or {})}), probe_time)
+
+
 async def adopt(
     device: Discovered | Mapping[str, Any],
     driver: type[Driver],
@@ -193,4 +204,4 @@ def _plain(value: Any, path: tuple[str, ...]) -> tuple[Any, dict[str, str]]:
     return (value if value is None else to_jsonable_python(value)), {}
 
 
-__all__ = ["Adoption", "AdoptionError", "NewDoor", "adopt", "doors_from_options", "forget"]
+__all__ = ["Adoption", "AdoptionError", "NewDoor", "adopt", "doors_from_options", "forget", "probe"]

@@ -20,9 +20,11 @@ from menwei.changes import (
     UnknownCredential,
     UnknownHolder,
 )
+from menwei.entryview import place
 from menwei.model import FOREVER, Credential, CredentialIdentifier, CredentialState
 from menwei.plugin import NotReady
 from menwei.routes import WHOLE, Call, Done, Model, Problem, Role, Route, number
+from menwei.supervisor import DeviceState
 
 DESK = frozenset({Role.COMMITTEE, Role.REGISTRAR, Role.OPERATOR})
 MOST_SECONDS = 60
@@ -54,6 +56,19 @@ class Validity(Model):
         if self.valid_to is not None:
             return self.valid_to.timestamp()
         return midnight(self.last_day, zone, after=1) if self.last_day is not None else FOREVER
+
+
+class ReaderOut(Model):
+    """A reader where a card can be enrolled. `id` is "device/reader"; `place` names the side of the door it is at, and
+    is empty for one at a desk. `connected`: its device answers now."""
+
+    id: str
+    place: str
+    connected: bool
+
+
+class ReaderList(Model):
+    readers: tuple[ReaderOut, ...]
 
 
 class Added(Model):
@@ -119,6 +134,22 @@ def card_of(given: NewCard, where: str) -> CredentialIdentifier:
     if is_random(card):
         raise Problem(HTTPStatus.CONFLICT, "card.random", where)
     return card
+
+
+async def list_readers(call: Call) -> ReaderList:
+    """Those of the doors, then those of connected devices that belong to no door."""
+    site, states = call.house.site, call.house.supervisor.states()
+    ready = {device for device, (state, _) in states.items() if state is DeviceState.READY}
+    found = [
+        ReaderOut(id=f"{device}/{reader}", place=place(call, point.door, point.id), connected=device in ready)
+        for point in site.access_points.values()
+        for device, reader in point.readers
+    ]
+    for device in call.house.drivers():
+        info = call.house.supervisor.info(device) if device in ready else None
+        desks = (reader for reader in info.readers if (device, reader) not in site.readers) if info else ()
+        found += [ReaderOut(id=f"{device}/{reader}", place="", connected=True) for reader in desks]
+    return ReaderList(readers=tuple(found))
 
 
 async def capture(call: Call) -> Added:
@@ -217,6 +248,7 @@ def routes() -> list[Route]:
     shared: dict[str, Any] = {"roles": DESK, "tags": ("people",)}
     holder, credential = r"/api/people/{holder:\d{1,18}}", r"/api/credentials/{credential:\d{1,18}}"
     return [
+        Route("GET", "/api/readers", list_readers, summary="api.readers", response=ReaderList, **shared),
         Route(
             "POST", f"{holder}/capture", capture, summary="api.people.capture", body=Capture, response=Added,
             statuses=(409,), **shared,

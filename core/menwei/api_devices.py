@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -84,6 +86,22 @@ class Adopt(Model):
     settings: dict[str, str | int | bool] = Field(default_factory=dict)
 
 
+class AdoptTest(Model):
+    """Test the connection to a discovered device; `settings` as for adopting."""
+
+    device: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    settings: dict[str, str | int | bool] = Field(default_factory=dict)
+
+
+class Tested(Model):
+    """What the device said of itself. `locks` and `readers` are its own names for them."""
+
+    model: str
+    version: str
+    locks: tuple[str, ...]
+    readers: tuple[str, ...]
+
+
 class AdoptedOut(Model):
     """What the device said of itself in the connection test, and the doors that were made."""
 
@@ -156,7 +174,22 @@ async def list_discovered(call: Call) -> DiscoveredList:
         )
         for device in call.house.discovery.devices.values()
     )
-    return DiscoveredList(devices=tuple(device for device in found if device.proposed not in known))
+    own = _own_ids(call)
+    return DiscoveredList(
+        devices=tuple(
+            device
+            for device in found
+            if device.proposed not in known and (device.driver, config_id(device.id)) not in own
+        )
+    )
+
+
+def _own_ids(call: Call) -> set[tuple[str, str]]:
+    """Driver and the device's own id of every device that is in use, whatever the config calls it: it goes on
+    announcing itself."""
+    states, drivers = call.house.supervisor.states(), call.house.drivers()
+    infos = {id: call.house.supervisor.info(id) for id in drivers if id in states}
+    return {(drivers[id], config_id(info.id)) for id, info in infos.items() if info is not None}
 
 
 def _doors(body: Adopt) -> list[NewDoor]:
@@ -170,14 +203,29 @@ def _doors(body: Adopt) -> list[NewDoor]:
     return doors
 
 
-async def adopt(call: Call) -> AdoptedOut:
-    body: Adopt = call.body
+@contextmanager
+def _refusing(call: Call) -> Iterator[None]:
+    """What discovery and the device refuse, as an answer to the caller."""
     try:
-        adopted = await call.house.adopt(body.device, body.id, _doors(body), body.settings)
+        yield
     except KeyError:
         raise Problem(HTTPStatus.NOT_FOUND, "web.not_discovered", "body.device") from None
     except AdoptionError as error:
         raise Problem(HTTPStatus.CONFLICT, "web.not_adopted", why=error.text(call.language)) from None
+
+
+async def try_connection(call: Call) -> Tested:
+    """Recorded too: it sends what was typed as a password to the device."""
+    with _refusing(call):
+        info = await call.house.probe(call.body.device, call.body.settings)
+    await call.house.audit(call.who, "device.test", {"device": call.body.device})
+    return Tested(model=info.model, version=info.version, locks=info.locks, readers=info.readers)
+
+
+async def adopt(call: Call) -> AdoptedOut:
+    body: Adopt = call.body
+    with _refusing(call):
+        adopted = await call.house.adopt(body.device, body.id, _doors(body), body.settings)
     await call.house.audit(call.who, "device.adopt", {"device": adopted.id, "doors": list(adopted.doors)})
     return AdoptedOut(
         id=adopted.id,
@@ -223,6 +271,10 @@ def routes() -> list[Route]:
         Route("GET", "/api/discovery", list_discovered, summary="api.discovery", response=DiscoveredList, **shared),
         Route(
             "POST", "/api/adopt", adopt, summary="api.adopt", body=Adopt, response=AdoptedOut, statuses=(404, 409), **shared
+        ),
+        Route(
+            "POST", "/api/adopt/test", try_connection, summary="api.adopt.test", body=AdoptTest, response=Tested,
+            statuses=(404, 409), **shared,
         ),
         Route("GET", "/api/plugins", list_plugins, summary="api.plugins", response=PluginList, **shared),
         Route("GET", "/api/repairs", list_repairs, summary="api.repairs", response=RepairList, **shared),

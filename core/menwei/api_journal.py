@@ -124,7 +124,7 @@ class Histories:
         await call.house.audit(
             call.who, "journal.by_holder", {}, {"holder": asked.holder, "reason": asked.reason}
         )
-        entries = await call.house.journal.by_holder(asked.holder, asked.limit, before=before)
+        entries = await call.house.journal.by_holder(asked.holder, asked.limit, before=before, kinds=SHOWN)
         return Entries(
             entries=tuple(view(call, entry) for entry in entries),
             next=str(entries[-1].position) if len(entries) == asked.limit else None,

@@ -30,6 +30,10 @@ def references(settings: Settings, raw: Mapping[str, Any]) -> list[Fault]:
                 faults += used.take(
                     "config.reader_twice", "reader " + reader, (*where, "readers", index), reader
                 )
+            for index, camera in enumerate(point.cameras):
+                faults += used.take(
+                    "config.camera_twice", "camera " + camera, (*where, "cameras", index), camera
+                )
     for profile, rules in settings.profiles.items():
         for index, rule in enumerate(rules):
             where = ("profiles", profile, index)
@@ -122,6 +126,8 @@ def _door(door: DoorSection, path: Path, known: _Known) -> Iterator[Fault]:
 def _access_point(point: AccessPointSection, path: Path, known: _Known) -> Iterator[Fault]:
     for index, reader in enumerate(point.readers):
         yield from known.check("devices", reader.partition("/")[0], (*path, "readers", index))
+    for index, camera in enumerate(point.cameras):
+        yield from known.check("devices", camera, (*path, "cameras", index))
     yield from _policies(point.policies, path, known)
     always = False
     for index, entry in enumerate(point.security_level):

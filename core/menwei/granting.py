@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from menwei.doors import DoorView
     from menwei.keys import Keys
     from menwei.loader import LoadedPlugin
+    from menwei.newcomers import Entered, NewPerson
     from menwei.personal import Person
     from menwei.services import House
 
@@ -119,6 +120,9 @@ class OwnTables:
         async with self.store.read() as connection:
             yield OwnReading(connection, self.plugin, self.own)
 
+    def within(self, tx: Transaction) -> OwnTransaction:
+        return OwnTransaction(core_transaction(tx), self.plugin, self.own)
+
     def blind(self, text: str) -> bytes:
         return self.keys.blind(f"plugin/{self.plugin}/{text}")
 
@@ -181,6 +185,12 @@ class PluginPeople:
             name, external_id=external_id, phone=phone, note=note, extended=extended,
             actor=on_behalf(self.plugin, by), tx=core_transaction(tx),
         )  # fmt: skip
+
+    async def add_many(
+        self, tx: Transaction, persons: Sequence[NewPerson], *, by: Actor | None = None
+    ) -> Sequence[Entered]:
+        actor = on_behalf(self.plugin, by)
+        return await self.house.people.add_many(persons, actor=actor, tx=core_transaction(tx))
 
     async def add_credential(
         self,

@@ -20,7 +20,7 @@ import structlog
 
 from menwei.access import Line, Queues
 from menwei.accounts import Accounts
-from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget
+from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget, probe
 from menwei.background import Services
 from menwei.clock import TrustedClock
 from menwei.config import Loaded, Problem, build_site, load
@@ -41,7 +41,8 @@ from menwei.notify import NotifierRunner
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import SURE_FORMATS, People
-from menwei.plugin import Context, Driver, Passage, Policy, Repair, Service
+from menwei.plugin import Context, Discovered, Driver, Passage, Policy, Recognizer, Repair, Report, Service
+from menwei.recognizers import Recognizers, Wanted
 from menwei.repairs import collect
 from menwei.rights import Rights
 from menwei.schedules import Schedules
@@ -85,6 +86,7 @@ class Menwei:
     devices: Devices
     doors: Doors
     line: Line
+    recognizers: Recognizers
     discovery: Discovery
     first_password: str | None = None
     """The admin's password, once, when this start made the account."""
@@ -143,7 +145,10 @@ class Menwei:
         sentence = partial(self.messages.says, self.site.language)
         self.devices = Devices(self.site, self.supervisor, self.journal, self.clock, sentence)
         self.schedules = self._compile()
+        self.recognizers = Recognizers(self.journal, self.clock, self._show)
         self.line = self._line()
+        self.recognizers.view = self.rights.snapshot
+        self.recognizers.times = lambda: self.schedules
         self.services.make(self.plugins, self._service_options, self.context, self.rights)
         await self._assemble()
         self.discovery = Discovery(settings.discovery.interfaces, self._finders(), wake=self.supervisor.wake)
@@ -181,6 +186,8 @@ class Menwei:
         ):
             self._spawn(work)
         self._stack.push_async_callback(self._end_tasks)
+        await self.recognizers.start()
+        self._stack.push_async_callback(self.recognizers.stop)
         await self.discovery.start()
         self._stack.push_async_callback(self.discovery.stop)
 
@@ -196,7 +203,7 @@ class Menwei:
         return Line(
             points=self.site.access_points, doors={}, view=self.rights.snapshot, times=self.schedules, hashes=self.keys,
             panel=Panel({}), journal=self.journal, clock=self.clock, pendings=Pendings(), tries=PinTries(), repeats=Repeats(),
-            show=self._show, journal_required=self._settings.journal.required,
+            show=self._show, expect=self.recognizers.expect, journal_required=self._settings.journal.required,
         )  # fmt: skip
 
     @property
@@ -236,6 +243,7 @@ class Menwei:
         self.people.formats = SURE_FORMATS | self._card_formats()
         self._restart_queues()
         await self.supervisor.replace(self._supervised())
+        await self.recognizers.replace(self._recognizers(), self.site.access_points)
 
     def _restart_queues(self) -> None:
         if self._queue_task is not None:
@@ -244,7 +252,7 @@ class Menwei:
         if self._queues is not None:
             self._queues.hand_over(queues)
         self._queues = queues
-        self.devices.submit = queues.submit
+        self.devices.submit = self.recognizers.submit = queues.submit
         self._queue_task = self._spawn(queues.run())
 
     def _card_formats(self) -> frozenset[str]:
@@ -280,8 +288,24 @@ class Menwei:
     def _driver(
         self, device: str, plugin: LoadedPlugin, cls: type[Driver], options: Any, announce: Ready
     ) -> Driver:
-        context = replace(self.context(plugin), memory=self._memories.of(device))
+        context = replace(self.context(plugin), memory=self._memories.of(device), device=device)
         return cls(context, options, self.devices.reports(device, cls.identifiers, announce))
+
+    def _recognizers(self) -> dict[str, Wanted]:
+        """One of each class the plugins bring, under its plugin's options; those that serve no access point too, so
+        that what is configured and cannot work is seen before a camera is."""
+        wanted = {}
+        for plugin in self.plugins.values():
+            for cls in plugin.recognizers:
+                options = self.loaded.check_plugin_options(("plugins", plugin.name), cls.Config)
+                name = f"{plugin.name}.{cls.name}"
+                if isinstance(options, list):
+                    self._options += options
+                    wanted[name] = Wanted(cls, partial(_wrong_recognizer, options), options)
+                    continue
+                make = partial(cls, self.context(plugin), options)
+                wanted[name] = Wanted(cls, make, options)
+        return wanted
 
     def _policies(self) -> tuple[dict[str, Policy], dict[str, str]]:
         """The configured policies, and why those are missing that cannot be had: a door that names one denies."""
@@ -372,16 +396,22 @@ class Menwei:
         """Test the connection to a discovered device, write it into adopted.yaml and begin to use it. Raises `KeyError`
         when nothing of that id is discovered, `AdoptionError` with a sentence for the installer; then nothing is
         written."""
-        found = self.discovery.devices[device]
-        driver = next(
-            (cls for plugin in self.plugins.values() for cls in plugin.drivers if cls.name == found.driver),
-            None,
-        )
-        if driver is None:
-            raise AdoptionError("adopt.no_driver", driver=found.driver)
+        found, driver = self._discovered(device)
         adopted = await adopt(found, driver, self.path, id=id, settings=settings, doors=doors)
         await self.reload()
         return adopted
+
+    async def probe(self, device: str, settings: Mapping[str, Any] | None = None) -> DeviceInfo:
+        """Test the connection to a discovered device and write nothing. Raises `KeyError`, `AdoptionError`."""
+        return await probe(*self._discovered(device), settings)
+
+    def _discovered(self, device: str) -> tuple[Discovered, type[Driver]]:
+        found = self.discovery.devices[device]
+        drivers = (cls for plugin in self.plugins.values() for cls in plugin.drivers)
+        driver = next((cls for cls in drivers if cls.name == found.driver), None)
+        if driver is None:
+            raise AdoptionError("adopt.no_driver", driver=found.driver)
+        return found, driver
 
     async def forget(self, id: str) -> tuple[str, ...]:
         """Take an adopted device out again, with its doors; returns their ids. Raises `AdoptionError`."""
@@ -480,6 +510,10 @@ def _no_driver(name: str, _announce: Callable[[DeviceInfo], None]) -> Driver:
 
 
 def _wrong_options(problems: list[Problem], _announce: Callable[[DeviceInfo], None]) -> Driver:
+    raise ValueError("; ".join(problem.text("en") for problem in problems))
+
+
+def _wrong_recognizer(problems: list[Problem], _report: Report) -> Recognizer:
     raise ValueError("; ".join(problem.text("en") for problem in problems))
 
 

@@ -188,7 +188,11 @@ class Permissions(_Part):
     def asked(self) -> tuple[str, ...]:
         """As words for a table: `rights`, `doors`, `pages`, `facts:AccessGranted`, `tables:visits`, `hosts:…`."""
         flags = [word for word in ("rights", "doors", "pages") if getattr(self, word)]
-        lists = [f"{word}:{value}" for word in ("facts", "publishes", "tables", "services", "hosts") for value in getattr(self, word)]
+        lists = [
+            f"{word}:{value}"
+            for word in ("facts", "publishes", "tables", "services", "hosts")
+            for value in getattr(self, word)
+        ]
         return (*flags, *lists)
 
     def allowed(self, allow: Collection[str]) -> tuple[str, ...]:

@@ -210,6 +210,8 @@ class Request:
     identifiers: tuple[CredentialIdentifier, ...]
     at: float
     received: float
+    evidence: tuple[tuple[str, str | float], ...] = ()
+    """How sure a recognizer was, and by what: kept with the passage, never decided by. Nothing personal."""
 
 
 class Outcome(StrEnum):
@@ -268,6 +270,12 @@ class AccessPoint:
     area_to: str = ""
     pin_timeout: float = 10.0
     decides: str = "host"
+    cameras: tuple[str, ...] = ()
+    """Device ids of the cameras that look at whoever stands here."""
+
+    def watched_for(self, kind: IdentifierType) -> bool:
+        """Does a recognizer of this type serve this access point: is there a camera, and a level that asks for it?"""
+        return bool(self.cameras) and any(level.level.uses(kind) for level in self.levels)
 
 
 @dataclass(frozen=True, slots=True)

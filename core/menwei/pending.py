@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,11 @@ from menwei.model import Check, IdentifierType, Reason, Request
 PIN_TRIES = 3
 PIN_SUSPENSION = 300.0
 """Seconds (PT5M) for which a credential's PIN is not accepted after `PIN_TRIES` wrong ones."""
+CODE_TRIES = 5
+CODE_WINDOW = 300.0
+CODE_SUSPENSION = 300.0
+"""`CODE_TRIES` unknown codes typed at one access point within `CODE_WINDOW` seconds: none is accepted there for
+`CODE_SUSPENSION`. That leaves 1,440 guesses a day, of which one in 100 million hits a given code of eight digits."""
 REPEAT_TIME = 2.0
 """Seconds. A card that lies on a reader is read again and again; each read prolongs the same touch."""
 
@@ -94,6 +100,40 @@ class PinTries:
             del self._wrong[credential.id]
             self._until[credential.id] = at + self._suspension
         return presented
+
+
+class CodeTries:
+    """Counts unknown codes typed without a card, by access point. A known code in between forgives nothing: whoever has
+    one could go on guessing for ever. Kept in memory, as wrong PINs are."""
+
+    def __init__(
+        self, tries: int = CODE_TRIES, window: float = CODE_WINDOW, suspension: float = CODE_SUSPENSION
+    ) -> None:
+        self._window = window
+        self._suspension = suspension
+        self._tries = tries
+        self._unknown: dict[str, deque[float]] = {}
+        self._until: dict[str, float] = {}
+
+    def count(self, request: Request, before: Presented, presented: Presented) -> tuple[Presented, bool]:
+        """Called with every resolved presentation; returns what counts of it, and whether this was the unknown code
+        that suspends. While suspended a known code is refused like an unknown one, so that neither can be told."""
+        typed = next(iter(request.identifiers), None)
+        if before.credential is not None or typed is None or typed.type is not IdentifierType.PIN:
+            return presented, False
+        point, at = request.access_point, request.at
+        if at < self._until.get(point, 0.0):
+            check = Check(Reason.INVALID_PIN, "door.codes_suspended", detail="suspended after unknown codes")
+            return Presented(checks=(check,)), False
+        if presented.credential is not None:
+            return presented, False
+        unknown = self._unknown.setdefault(point, deque(maxlen=self._tries))
+        unknown.append(at)
+        if len(unknown) < self._tries or at - unknown[0] > self._window:
+            return presented, False
+        unknown.clear()
+        self._until[point] = at + self._suspension
+        return presented, True
 
 
 class Repeats:

@@ -19,7 +19,6 @@ from menwei.cardformats import FORMATS, WIEGAND26, WIEGAND26_LE, equivalents
 from menwei.changes import (
     Change,
     EndHolder,
-    InvalidName,
     InvalidPin,
     PutCredential,
     PutHolder,
@@ -30,8 +29,9 @@ from menwei.changes import (
     UnknownCredential,
     UnknownHolder,
 )
-from menwei.keys import Keys, ManagerPrivate, seal_for_manager
+from menwei.keys import Keys, ManagerPrivate
 from menwei.model import FOREVER, Actor, CredentialIdentifier, CredentialState, IdentifierType
+from menwei.newcomers import Entered, NewPerson, changes_for, external_hash, seal, sealed_columns
 from menwei.personal import SEALED, Person, opened_people, search_tokens
 from menwei.rights import Rights, new_id
 from menwei.store import Store, Transaction, chunks
@@ -101,6 +101,19 @@ class People:
         async with self._within(tx) as own:
             await self._rights.apply(own, changes, actor=actor)
         return holder
+
+    async def add_many(
+        self, persons: Sequence[NewPerson], *, actor: Actor, tx: Transaction | None = None
+    ) -> Sequence[Entered]:
+        """Enter many people in one step, in their order. Raises a `RightsError` or `CardFormatError`; then nobody was
+        entered."""
+        public = await self._manager()
+        changes, entered = await asyncio.to_thread(
+            changes_for, persons, public, self._keys, self._identifiers, new_id
+        )
+        async with self._within(tx) as own:
+            await self._rights.apply(own, changes, actor=actor)
+        return entered
 
     async def add_credential(
         self,
@@ -272,24 +285,12 @@ class People:
     ) -> dict[str, Any]:
         """The sealed columns of whatever is not None."""
         public = await self._manager()
-        columns: dict[str, Any] = {}
-        if name is not None:
-            name = names.clean(name)
-            if not name:
-                raise InvalidName("a person needs a name")
-        for column, text in {"name_sealed": name, "phone_sealed": phone, "note_sealed": note}.items():
-            if text is not None:
-                columns[column] = _seal(public, text, f"holders/{holder}/{column}") if text else None
-        if external_id is not None:
-            external = external_id.strip()
-            columns["external_id"] = self._external(external) if external else None
-            columns["external_sealed"] = (
-                _seal(public, external, f"holders/{holder}/external_sealed") if external else None
-            )
-        return columns
+        return sealed_columns(
+            public, self._keys, holder, name=name, phone=phone, note=note, external_id=external_id
+        )
 
     def _external(self, external_id: str) -> bytes:
-        return self._keys.blind("holders/external_id/" + external_id.strip())
+        return external_hash(self._keys, external_id)
 
     async def _credential(
         self,
@@ -304,7 +305,7 @@ class People:
     ) -> _Changes:
         number = new_id()
         text = names.clean(label)
-        sealed = _seal(await self._manager(), text, f"credentials/{number}/label") if text else None
+        sealed = seal(await self._manager(), text, f"credentials/{number}/label") if text else None
         begins = self._rights.now() if valid_from is None else valid_from
         put = PutCredential(
             number, holder, CredentialState.ENABLED, begins, valid_to, tuple(profiles), label=sealed
@@ -402,10 +403,6 @@ class People:
                 await tx.execute(insert(INDEX), tokens)
             await tx.execute(update(HOLDERS).where(HOLDERS.c.id.in_(ids)).values(indexed=version))
         return len(rows)
-
-
-def _seal(public: bytes, text: str, context: str) -> bytes:
-    return seal_for_manager(public, text.encode(), context)
 
 
 __all__ = ["ManagerMissing", "People", "Person"]

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from menwei.access import CommandResult
     from menwei.changes import Change
     from menwei.doors import DoorView
+    from menwei.newcomers import Entered, NewPerson
     from menwei.personal import Person
 
 
@@ -64,6 +65,10 @@ class Tables(Protocol):
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """The one way to write; waits for the writer before. Rolled back when the block raises."""
+
+    def within(self, tx: Transaction) -> Transaction:
+        """The transaction of another plugin's service, for this plugin's own tables: the rows of both are durable
+        together."""
 
     def read(self) -> AbstractAsyncContextManager[Reading]:
         """One state of the tables; waits for nobody."""
@@ -114,6 +119,11 @@ class PeopleDesk(Protocol):
         by: Actor | None = None,
     ) -> int:
         """Enter a person; returns the holder's id."""
+
+    async def add_many(
+        self, tx: Transaction, persons: Sequence[NewPerson], *, by: Actor | None = None
+    ) -> Sequence[Entered]:
+        """Enter many people with their credentials in one step, in their order; some hundreds at a time."""
 
     async def add_credential(
         self,

@@ -101,13 +101,17 @@ class Context:
     """What the manifest asked for and the site allowed, by permission: `rights`, `doors`, `store` …"""
     memory: Memory | None = None
     """Drivers only: what this device's driver keeps across restarts. None where the core gives none."""
+    device: str = ""
+    """Drivers only: the id of their device in the config."""
     view: SiteView | None = None
     find_service: Callable[[type[Service]], Service] | None = None
 
     def need(self, permission: str) -> Any:
         """The object behind a permission; raises `PermissionError` when it was not declared or not allowed."""
         if self.granted is None or permission not in self.granted:
-            raise PermissionError(f"{self.plugin}: permission {permission!r} is not declared in menwei-plugin.yaml or not allowed in the config")
+            raise PermissionError(
+                f"{self.plugin}: permission {permission!r} is not declared in menwei-plugin.yaml or not allowed in the config"
+            )
         return self.granted[permission]
 
     # What is behind the permissions, by type (`permissions.py`). Each raises `PermissionError` like `need`.

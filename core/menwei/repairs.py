@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ def collect(house: Menwei) -> list[Repair]:
         found += runner.repairs()
     found += house.services.repairs()
     found += house.supervisor.repairs()
+    found += house.recognizers.repairs()
     found += house.discovery.repairs()
     unique = {repair.key: repair for repair in found}
     order = {"error": 0, "warning": 1, "info": 2}
@@ -81,11 +83,18 @@ def _schedules(house: Menwei) -> list[Repair]:
 
 def opencv() -> list[Repair]:
     """Two OpenCV packages overwrite one folder; pip stays silent, and removing one destroys the other."""
-    names = {distribution.metadata["Name"] for distribution in importlib.metadata.distributions()}
-    installed = sorted(name for name in names if name and name.lower().startswith("opencv-"))
+    installed = opencv_packages()
     if len(installed) < 2:
         return []
     return [Repair("opencv", "repair.opencv", {"packages": ", ".join(installed)})]
+
+
+@cache
+def opencv_packages() -> tuple[str, ...]:
+    """The OpenCV packages that are installed. Asked once: reading everything installed takes tens of milliseconds, and
+    what pip does meanwhile counts after a restart, as for every other module."""
+    names = {distribution.metadata["Name"] for distribution in importlib.metadata.distributions()}
+    return tuple(sorted(name for name in names if name and name.lower().startswith("opencv-")))
 
 
 def _of_policy(policy: Policy) -> list[Repair]:

@@ -271,6 +271,8 @@ class Route:
     destructive: bool = False
     page: bool = False
     problem: ShowProblem | None = None
+    menu: tuple[str, str] | None = None
+    """A page that belongs into the navigation: message key and the name of an icon."""
 
     def __post_init__(self) -> None:
         if self.public == bool(self.roles):

@@ -110,6 +110,10 @@ class House(Protocol):
     async def explain(self, holder: int, access_point: str, at: float | None = None) -> Explanation:
         """Raises `KeyError` for an unknown holder or access point."""
 
+    async def probe(self, device: str, settings: Mapping[str, Any] | None = None) -> DeviceInfo:
+        """Test the connection to a discovered device and write nothing. Raises `KeyError` when nothing of that id is
+        discovered, `AdoptionError`."""
+
     async def adopt(
         self, device: str, id: str, doors: Sequence[NewDoor], settings: Mapping[str, Any] | None = None
     ) -> Adoption:

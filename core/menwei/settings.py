@@ -238,6 +238,7 @@ class AccessPointSection(Section):
 
     name: Text | None = None
     readers: Annotated[list[Reference], BeforeValidator(one_or_more), OR_ONE] = []
+    cameras: Annotated[list[Id], BeforeValidator(one_or_more), OR_ONE] = []
     security_level: Annotated[
         list[LevelEntry],
         BeforeValidator(levels),

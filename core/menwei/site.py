@@ -97,6 +97,7 @@ def _access_point(id: str, door: str, section: AccessPointSection, door_name: st
         area_to=section.to or "",
         pin_timeout=section.pin_timeout,
         decides=section.decides,
+        cameras=tuple(section.cameras),
     )
 
 

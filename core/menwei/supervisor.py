@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol, cast
 
 import structlog
 
@@ -62,6 +62,14 @@ class Times:
     """A driver that has not ended so long after its cancellation is left behind: the shutdown does not wait for it."""
 
 
+class Runs(Protocol):
+    """What is kept running: a driver, or a recognizer."""
+
+    async def run(self) -> None: ...
+
+    def repairs(self) -> list[Repair]: ...
+
+
 Ready = Callable[[DeviceInfo], None]
 """What `Reports.ready` of a device must call."""
 
@@ -77,7 +85,7 @@ class Supervised:
     `settings` are only compared: a device is restarted by `replace` when they differ.
     """
 
-    make: Callable[[Ready], Driver]
+    make: Callable[[Ready], Runs]
     settings: Any = None
 
 
@@ -89,8 +97,8 @@ class _Device:
     wanted: Supervised
     state: DeviceState = DeviceState.PENDING
     text: str = ""
-    driver: Driver | None = None
-    last: Driver | None = None
+    driver: Runs | None = None
+    last: Runs | None = None
     info: DeviceInfo | None = None
     tries: int = 0
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -122,6 +130,10 @@ class Supervisor:
 
     def driver(self, id: str) -> Driver | None:
         """The driver to command, or None while the device is not READY (or not in the config)."""
+        return cast("Driver | None", self.running(id))
+
+    def running(self, id: str) -> Runs | None:
+        """What runs as `id`, of whatever class; None while it is not READY."""
         device = self._devices.get(id)
         return device.driver if device is not None and device.state is DeviceState.READY else None
 
@@ -139,14 +151,14 @@ class Supervisor:
 
         return stop
 
-    def repairs(self) -> list[Repair]:
-        """Devices a person should look at, and whatever their drivers say can be mended."""
+    def repairs(self, what: str = "device") -> list[Repair]:
+        """Devices a person should look at, and whatever their drivers say can be mended. `what` begins the keys."""
         found = []
         for device in self._devices.values():
             if device.state in (DeviceState.RETRYING, DeviceState.FAILED):
                 severity = "error" if device.state is DeviceState.FAILED else "warning"
-                values = {"device": device.id, "detail": device.text}
-                found.append(Repair(f"device:{device.id}", f"device.repair.{device.state}", values, severity))
+                values = {what: device.id, "detail": device.text}
+                found.append(Repair(f"{what}:{device.id}", f"{what}.repair.{device.state}", values, severity))
             driver = device.driver or device.last  # the last one may know why it could not connect
             if driver is None:
                 continue
@@ -156,9 +168,9 @@ class Supervisor:
                 log.error("a driver's repairs() failed", device=device.id, error=_describe(error))
                 found.append(
                     Repair(
-                        f"repairs:{device.id}",
-                        "device.repair.repairs",
-                        {"device": device.id, "detail": _describe(error)},
+                        f"repairs:{what}:{device.id}",
+                        f"{what}.repair.repairs",
+                        {what: device.id, "detail": _describe(error)},
                     )
                 )
         return found
@@ -331,7 +343,7 @@ class DriverStopped(Exception):
     """A driver ended its task with `SystemExit` or a stray `CancelledError`: a fault of the driver, not a shutdown."""
 
 
-async def _run(driver: Driver) -> None:
+async def _run(driver: Runs) -> None:
     """`driver.run()`, but with `SystemExit` made an error: left alone, it would end the whole loop."""
     try:
         await driver.run()

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import date, datetime
+from typing import Any, Literal, cast
 
 from aiohttp import web
-from pydantic import StringConstraints
 
+from menwei.api_credentials import midnight
 from menwei.routes import Answer, Call, Handler, Html, Model, Problem, Role, Route, See
 from menwei_console import render
 from menwei_console.assets import Assets
-from menwei_console.render import Place, Renderer
+from menwei_console.desk import SEEN_AT_ONCE, SHORTEST_REASON, DeskPages
+from menwei_console.machinery import MachineryPages
+from menwei_console.render import Place, Renderer, Text, paged
 
 ROLES = ("committee", "guard", "registrar", "installer", "auditor")
 """Roles that an account can be given here; landlords and tenants get theirs with their flats."""
 PASSWORD_LENGTH = 10
-SEEN_AT_ONCE = 30
-
-Text = Annotated[str, StringConstraints(max_length=200)]
-
-
-class Search(Model):
-    search: Text = ""
-    after: Text | None = None
 
 
 class History(Model):
     before: Text | None = None
 
 
-class Chosen(Model):
-    id: Text
+class Export(Model):
+    """Days at the site, both inclusive; what is left out is not bounded. `who`: with the personal parts."""
+
+    reason: Text
+    first_day: date | None = None
+    last_day: date | None = None
+    who: bool = False
 
 
 class Next(Model):
@@ -64,7 +64,8 @@ class Pages:
 
     def _start(self, call: Call) -> str:
         """The first place that this role may go to."""
-        return next((place.path for place in render.PLACES if call.who.role in place.roles), "/account")
+        places = (*render.PLACES, *render.menu(call))
+        return next((place.path for place in places if call.who.role in place.roles), "/account")
 
     # ------------------------------------------------------------------------------------------------------- doors
 
@@ -108,7 +109,18 @@ class Pages:
             position=recent.position if recent else "",
             live=call.query.before is None,
             more=page.next if page else None,
+            shortest=SHORTEST_REASON,
         )
+
+    async def export(self, call: Call) -> Answer:
+        """A door's journal as a file."""
+        asked, zone = call.body, call.house.site.zone
+        body = {"doors": [call.path["door"]], "reason": asked.reason, "who": asked.who}
+        if asked.first_day is not None:
+            body["since"] = datetime.fromtimestamp(midnight(asked.first_day, zone), zone)
+        if asked.last_day is not None:
+            body["until"] = datetime.fromtimestamp(midnight(asked.last_day, zone, after=1), zone)
+        return cast("Answer", await call.ask("POST", "/api/journal/export", body=body))
 
     async def open(self, call: Call) -> Answer:
         door = await call.ask("GET", "/api/doors/{door}", path={"door": call.path["door"]})
@@ -116,69 +128,7 @@ class Pages:
             raise Problem(403, "web.not_your_role")
         return await self.render.page(call, "open.html", "/", door=door)
 
-    # ------------------------------------------------------------------------------------------------------ people
-
-    async def people(self, call: Call) -> Answer:
-        found = await call.ask(
-            "GET", "/api/people", query={"search": call.query.search, "after": call.query.after or 0}
-        )
-        return await self.render.page(
-            call,
-            "people.html",
-            "/people",
-            people=found.people,
-            unlocked=found.unlocked,
-            more=found.next,
-            search=call.query.search,
-        )
-
-    async def new_person(self, call: Call) -> Answer:
-        return await self.render.page(call, "person_new.html", "/people")
-
-    async def person(self, call: Call) -> Answer:
-        person = await call.ask("GET", "/api/people/{holder}", path={"holder": call.path["holder"]})
-        points = (await call.ask("GET", "/api/access-points")).access_points
-        readers = [
-            {"id": reader, "name": point.place if len(point.readers) == 1 else f"{point.place} ({reader})"}
-            for point in points
-            for reader in point.readers
-        ]
-        profiles = (await call.ask("GET", "/api/profiles")).profiles
-        return await self.render.page(
-            call, "person.html", "/people", person=person, readers=readers, profiles=profiles
-        )
-
-    # ----------------------------------------------------------------------------------------------- the machinery
-
-    async def devices(self, call: Call) -> Answer:
-        tones = {"ready": "good", "failed": "bad", "retrying": "bad"}
-        devices = (await call.ask("GET", "/api/devices")).devices
-        return await self.render.page(
-            call,
-            "devices.html",
-            "/devices",
-            devices=[
-                {**device.model_dump(mode="json"), "tone": tones.get(device.state, "dark")}
-                for device in devices
-            ],
-            discovered=(await call.ask("GET", "/api/discovery")).devices,
-        )
-
-    async def adopt(self, call: Call) -> Answer:
-        found = (await call.ask("GET", "/api/discovery")).devices
-        device = next((device for device in found if device.id == call.query.id), None)
-        if device is None:
-            raise Problem(404, "web.not_discovered")
-        return await self.render.page(call, "adopt.html", "/devices", device=device)
-
-    async def system(self, call: Call) -> Answer:
-        return await self.render.page(
-            call,
-            "system.html",
-            "/system",
-            repairs=(await call.ask("GET", "/api/repairs")).repairs,
-            plugins=(await call.ask("GET", "/api/plugins")).plugins,
-        )
+    # -------------------------------------------------------------------------------------------- accounts and auditing
 
     async def accounts(self, call: Call) -> Answer:
         return await self.render.page(
@@ -241,7 +191,7 @@ def routes() -> list[Route]:
     pages = Pages()
 
     def page(path: str, handler: Handler, place: Place, method: str = "GET", **more: Any) -> Route:
-        return Route(method, path, handler, place.roles, page=True, problem=pages.render.problem, **more)
+        return paged(pages.render, method, path, handler, place, **more)
 
     def public(path: str, handler: Handler, method: str = "GET", **more: Any) -> Route:
         return Route(method, path, handler, public=True, page=True, problem=pages.render.problem, **more)
@@ -258,12 +208,9 @@ def routes() -> list[Route]:
         page("/door-cards", pages.cards, render.DOORS),
         page("/doors/{door}", pages.door, render.DOORS, query=History),
         page("/doors/{door}/open", pages.open, render.DOORS),
-        page("/people", pages.people, render.PEOPLE, query=Search),
-        page("/people/new", pages.new_person, render.PEOPLE),
-        page(r"/people/{holder:\d{1,18}}", pages.person, render.PEOPLE),
-        page("/devices", pages.devices, render.DEVICES),
-        page("/devices/adopt", pages.adopt, render.DEVICES, query=Chosen),
-        page("/system", pages.system, render.SYSTEM),
+        page("/doors/{door}/export", pages.export, render.HISTORY, "POST", body=Export),
+        *DeskPages(pages.render).routes(),
+        *MachineryPages(pages.render).routes(),
         page("/accounts", pages.accounts, render.ACCOUNTS),
         page("/audit", pages.audit, render.AUDIT),
         page("/audit", pages.audit, render.AUDIT, "POST"),

@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from pydantic import StringConstraints
 
-from menwei.routes import Call, Html, Kind, Problem, Role, See
+from menwei.routes import Call, Handler, Html, Kind, Problem, Role, Route, See
 from menwei_console.assets import Assets
 
 R = Role
+Text = Annotated[str, StringConstraints(max_length=500)]
+"""A field of a form; the API behind it says how long it may really be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,28 @@ PEOPLE = Place("/people", "console.people", "people", frozenset({R.COMMITTEE, R.
 DEVICES = Place("/devices", "console.devices", "device", frozenset({R.COMMITTEE, R.INSTALLER}))
 SYSTEM = Place("/system", "console.system", "tools", frozenset({R.COMMITTEE, R.INSTALLER}))
 ACCOUNTS = Place("/accounts", "console.accounts", "key", frozenset({R.COMMITTEE}))
+HISTORY = Place("/people", "console.history", "list", frozenset({R.COMMITTEE}))
+"""Who may read whom the entries are about; no entry of the navigation, it is reached from a person or a door."""
 AUDIT = Place("/audit", "console.audit", "list", frozenset({R.COMMITTEE, R.AUDITOR}))
 ACCOUNT = Place("/account", "console.account", "person", frozenset(Role) - {R.OPERATOR})
 PLACES = (DOORS, PEOPLE, DEVICES, SYSTEM, ACCOUNTS, AUDIT)
 
 
+def menu(call: Call) -> list[Place]:
+    """The places of other plugins' pages that say so, in the order of their paths."""
+    found = [route for route in call.routes.values() if route.menu is not None]
+    return [
+        Place(route.path, *route.menu, route.roles)
+        for route in sorted(found, key=lambda route: route.path)
+        if route.menu is not None
+    ]
+
+
 @cache
-def _templates() -> Environment:
-    """All templates, compiled here, at start, and not while somebody waits at a door: that takes a tenth of a second."""
+def _templates(package: str) -> Environment:
+    """All templates of a package, which find the console's beside their own, compiled here, at start, and not while somebody waits at a door: that takes a tenth of a second."""
     templates = Environment(
-        loader=PackageLoader("menwei_console"),
+        loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys((package, "menwei_console"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -54,17 +69,22 @@ def _templates() -> Environment:
 
 
 class Renderer:
-    """Makes pages of templates. Everything that is data is escaped; a name that a template misspells is an error."""
+    """Makes pages of templates. Everything that is data is escaped; a name that a template misspells is an error.
 
-    def __init__(self, assets: Assets) -> None:
+    Another plugin makes one of its own `package`, whose templates extend "base.html": its pages stand in this console.
+    """
+
+    def __init__(self, assets: Assets, package: str = "menwei_console") -> None:
         self._assets = assets
-        self._templates = _templates()
+        self._templates = _templates(package)
 
-    async def page(self, call: Call, template: str, here: str = "", status: int = 200, **values: Any) -> Html:
-        """The page for this caller. `here` is the path of the place it belongs to."""
-        return Html(
-            self._text(call, template, here=here, me=await _me(call), notice=call.notice, **values), status
-        )
+    async def page(
+        self, call: Call, template: str, here: str = "", status: int = 200, notice: str = "", **values: Any
+    ) -> Html:
+        """The page for this caller. `here` is the path of the place it belongs to, `notice` why what was just asked
+        was refused."""
+        me, notice = await _me(call), notice or call.notice
+        return Html(self._text(call, template, here=here, me=me, notice=notice, **values), status)
 
     async def part(self, call: Call, template: str, **values: Any) -> Html:
         """A piece of a page, for our own module to put in its place."""
@@ -92,22 +112,31 @@ class Renderer:
             """The last day that is within a validity, whose end is exclusive."""
             return (moment(at) - timedelta(microseconds=1)).date().isoformat() if at is not None else ""
 
+        today = moment(call.house.clock.now()).date()
+
+        def when(time: datetime) -> str:
+            """Today the time of day, earlier the date before it."""
+            return time.strftime("%H:%M:%S" if time.date() == today else "%m-%d %H:%M")
+
         return self._templates.get_template(template).render(
             t=call.t,
             site=site,
             language=call.language,
             path=path,
-            places=[place for place in PLACES if me is not None and me.role in place.roles],
+            places=[place for place in (*PLACES, *menu(call)) if me is not None and me.role in place.roles],
             asset=self._assets.address,
-            clock=lambda time: (
-                time.strftime("%H:%M:%S") if isinstance(time, datetime) else moment(time).strftime("%H:%M:%S")
-            ),
+            when=when,
             moment=moment,
             day=day,
             last_day=last_day,
-            today=day(call.house.clock.now()),
+            today=today.isoformat(),
             **values,
         )
+
+
+def paged(renderer: Renderer, method: str, path: str, handler: Handler, place: Place, **more: Any) -> Route:
+    """The route of a page, for those who may go to `place`."""
+    return Route(method, path, handler, place.roles, page=True, problem=renderer.problem, **more)
 
 
 async def _me(call: Call) -> Any:

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr
 
 from menwei import yamlfile
 from menwei.adopted_file import Adopted, dump, insert, remove
-from menwei.adoption import AdoptionError, NewDoor, adopt, doors_from_options, forget
+from menwei.adoption import AdoptionError, NewDoor, adopt, doors_from_options, forget, probe
 from menwei.config import load
 from menwei.model import DeviceInfo
 from menwei.plugin import AuthFailed, Config, Discovered, Driver, NotReady
@@ -344,3 +344,17 @@ def test_options_that_cannot_be_read_say_how_to_write_them(doors, points, said):
     with pytest.raises(AdoptionError) as caught:
         doors_from_options(doors, points)
     assert said in refusal(caught)
+
+
+async def test_a_connection_test_tells_what_the_device_says_and_writes_nothing(config):
+    found = Discovered("A1", "gatekit", "Gate", "10.0.0.7", "mdns", {"host": "10.0.0.7"}, {})
+    assert await probe(found, Gate, {"password": "p"}) == INFO
+    assert [path.name for path in config.parent.iterdir()] == ["config.yaml"]
+
+
+async def test_a_connection_test_with_a_wrong_password_says_so(config):
+    found = Discovered("A1", "gatekit", "Gate", "10.0.0.7", "mdns", {"host": "10.0.0.7"}, {})
+    with pytest.raises(AdoptionError) as caught:
+        await probe(found, answering(AuthFailed("no such user")), {"password": "hunter2"})
+    assert "no such user" in refusal(caught)
+    assert "hunter2" not in refusal(caught)

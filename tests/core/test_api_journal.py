@@ -143,3 +143,12 @@ async def test_a_journal_that_was_altered_is_found_out(client: Browser, tmp_path
     assert found["ok"] is False
     assert found["broken"] is not None
     assert found["broken"] in found["message"]
+
+
+async def test_somebodys_passages_do_not_hold_what_the_desk_did_for_them(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await passages(house, 1)
+    await sign_in(client)
+    await house.audit(house.ACTOR, "people.change", {}, {"holder": HOLDER})
+    answer = await client.post("/api/journal/holder", json={"holder": HOLDER, "reason": "a reason"})
+    assert [entry["kind"] for entry in (await answer.json())["entries"]] == ["AccessGranted"]

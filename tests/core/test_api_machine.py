@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 
+from menwei.model import DeviceInfo
 from menwei.plugin import Repair
 from small_house import HOUSE, PASSWORD, sign_in
 
@@ -29,6 +30,15 @@ async def test_a_discovered_device_is_proposed_with_an_id(client: Browser) -> No
     await sign_in(client, "installer")
     device = (await (await client.get("/api/discovery")).json())["devices"][0]
     assert (device["id"], device["proposed"], device["title"]) == ("board-7", "board-7", "门控板 7")
+
+
+async def test_a_device_in_use_under_another_id_is_not_discovered_again(
+    client: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = client.app[HOUSE].supervisor
+    monkeypatch.setattr(supervisor, "info", lambda _id: DeviceInfo("board-7", "M7", "1"))
+    await sign_in(client, "installer")
+    assert (await (await client.get("/api/discovery")).json())["devices"] == []
 
 
 async def test_a_device_is_adopted_with_a_door_and_that_is_recorded(client: Browser) -> None:
@@ -57,6 +67,28 @@ async def test_why_a_device_was_not_adopted_is_told_in_words(client: Browser) ->
     assert (answer.status, told["error"]) == (409, "web.not_adopted")
     assert "board" in told["message"]
     assert client.app[HOUSE].adopted == []
+
+
+async def test_a_connection_is_tested_and_nothing_written(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client, "installer")
+    answer = await client.post("/api/adopt/test", json={"device": "board-7"})
+    assert (answer.status, await answer.json()) == (
+        200,
+        {"model": "M7", "version": "1", "locks": ["1", "2"], "readers": ["in", "out"]},
+    )
+    assert house.adopted == []
+    assert [audit["device"] for audit in await house.audits() if audit["action"] == "device.test"] == [
+        "board-7"
+    ]
+
+
+async def test_why_a_device_did_not_answer_the_test_is_told_in_words(client: Browser) -> None:
+    client.app[HOUSE].devices.silent = True
+    await sign_in(client, "installer")
+    answer = await client.post("/api/adopt/test", json={"device": "board-7"})
+    assert (answer.status, (await answer.json())["error"]) == (409, "web.not_adopted")
+    assert (await client.post("/api/adopt/test", json={"device": "nothing"})).status == 404
 
 
 @pytest.mark.parametrize("id", ["../etc", "Großes Tor", "a b", "", "x" * 65, "-x"])

@@ -12,6 +12,7 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient
 
 from menwei.model import FOREVER, CredentialState
+from menwei.supervisor import DeviceState
 from small_house import HOUSE, sign_in
 
 Browser = TestClient[Any, Any]
@@ -292,3 +293,87 @@ async def test_a_name_is_only_a_name(client: Browser, name: str) -> None:
     await sign_in(client)
     holder = await somebody(client, name)
     assert (await (await client.get(f"/api/people/{holder}")).json())["name"] == name
+
+
+async def test_a_person_is_corrected_and_what_is_left_out_stays(client: Browser) -> None:
+    await sign_in(client)
+    holder = await somebody(client, phone="13800138000", note="带狗", external_id="1-302")
+    await post(client, f"/api/people/{holder}", name="欧阳娜", note="", extended=True)
+    seen = await (await client.get(f"/api/people/{holder}")).json()
+    assert [seen[name] for name in ("name", "phone", "note", "external_id", "extended")] == [
+        "欧阳娜", "13800138000", None, "1-302", True,
+    ]  # fmt: skip
+    audit = (await client.app[HOUSE].audits())[-1]
+    assert (audit["action"], audit["fields"], audit["holder"]) == (
+        "people.change",
+        ["extended", "name", "note"],
+        holder,
+    )
+    assert "欧阳" not in str(audit)
+
+
+async def test_a_registrar_corrects_what_only_the_manager_reads(client: Browser) -> None:
+    await sign_in(client, "registrar")
+    holder = await somebody(client)
+    await post(client, f"/api/people/{holder}", phone="13900139000")
+    await sign_in(client)
+    seen = await (await client.get(f"/api/people/{holder}")).json()
+    assert (seen["name"], seen["phone"]) == ("欧阳娜娜", "13900139000")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ({"name": " "}, 400, "web.field.invalid"),
+        ({"pin": "1234"}, 400, "web.field.unknown"),
+        ({"external_id": "2-202"}, 409, "rights.external_id_taken"),
+    ],
+)
+async def test_a_correction_that_can_not_be_is_refused(
+    client: Browser, body: dict[str, Any], status: int, error: str
+) -> None:
+    await sign_in(client)
+    await somebody(client, "张三", external_id="2-202")
+    holder = await somebody(client)
+    answer = await client.post(f"/api/people/{holder}", json=body)
+    assert (answer.status, (await answer.json())["error"]) == (status, error)
+
+
+async def test_nobody_who_is_not_there_is_corrected(client: Browser) -> None:
+    await sign_in(client)
+    assert (await client.post("/api/people/12345", json={"note": "x"})).status == 404
+
+
+async def test_readers_to_enrol_at_are_the_doors_and_those_of_no_door(client: Browser) -> None:
+    await sign_in(client, "registrar")
+    readers = (await (await client.get("/api/readers")).json())["readers"]
+    assert [(reader["id"], reader["place"]) for reader in readers] == [
+        ("board/in", "小区门 · 进"),
+        ("board/out", "小区门 · 出"),
+        ("board/unit", "1号楼单元门"),
+        ("board/desk", ""),
+    ]
+    assert all(reader["connected"] for reader in readers)
+
+
+async def test_a_device_that_is_away_offers_only_the_readers_of_doors(client: Browser) -> None:
+    client.app[HOUSE].supervisor.board = DeviceState.RETRYING
+    await sign_in(client, "registrar")
+    readers = (await (await client.get("/api/readers")).json())["readers"]
+    assert [(reader["id"], reader["connected"]) for reader in readers] == [
+        ("board/in", False),
+        ("board/out", False),
+        ("board/unit", False),
+    ]
+
+
+async def test_a_card_is_enrolled_at_a_desk_reader(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client, "registrar")
+    holder = await somebody(client)
+    waiting = asyncio.ensure_future(
+        post(client, f"/api/people/{holder}/capture", reader="board/desk", seconds=5)
+    )
+    await house.devices.touch("desk", "04C1C2C3")
+    enrolled = (await waiting)["id"]
+    assert [credential.id for credential in house.rights.snapshot.of_holder(holder)] == [enrolled]

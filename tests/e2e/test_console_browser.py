@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -155,11 +156,12 @@ def pages(site: Site) -> dict[str, list[str]]:
     return {
         "": ["/login"],
         "committee": [
-            "/", "/doors/unit", "/doors/gate/open", "/people", "/people/new", person, "/devices",
+            "/", "/doors/unit", "/doors/gate/open", "/people", "/people/new", person,
+            f"{person}/edit", f"{person}/check", f"{person}/passages", "/devices",
             "/devices/adopt?id=board-7", "/system", "/accounts", "/audit", "/account", "/nowhere",
         ],
         "guard": ["/", "/doors/gate"],
-        "registrar": ["/people", person],
+        "registrar": ["/people", person, f"{person}/edit"],
     }  # fmt: skip
 
 
@@ -354,11 +356,21 @@ async def test_an_installer_adopts_a_discovered_device_with_a_door(site: Site) -
     async with site.page("installer", "en") as page:
         await page.goto("/devices")
         await page.click("a:has-text('Adopt')")
-        await page.fill("[name=door_name]", "Bicycle cellar")
-        await page.click("form.sheet button")
+        await page.click("button:has-text('Test the connection')")
+        await expect(page.locator("[role=status]")).to_have_text("The device answers")
+        found = await Axe().run(page)
+        assert [violation["id"] for violation in found.response["violations"]] == []
+        await page.fill("[name=name-0]", "Bicycle cellar")
+        await page.select_option("[name=in-0]", "out")
+        await page.click("form.sheet button:has-text('Adopt')")
         await page.wait_for_url(site.url + "/devices")
     device, id, doors = site.house.adopted[0]
-    assert (device, id, [door.name for door in doors]) == ("board-7", "board-7", ["Bicycle cellar"])
+    assert (device, id, [(door.name, door.lock) for door in doors]) == (
+        "board-7",
+        "board-7",
+        [("Bicycle cellar", "1")],
+    )
+    assert dict(doors[0].access_points) == {"board-7-1-in": "out"}
 
 
 async def test_an_auditor_verifies_the_journal(site: Site) -> None:
@@ -381,10 +393,57 @@ async def test_a_tokens_secret_is_shown_once(site: Site) -> None:
     assert await site.house.accounts.tokens.find(secret) is not None
 
 
+@pytest.mark.parametrize(("language", "scheme"), [("zh-CN", "light"), ("en", "dark")])
+async def test_why_somebody_would_not_pass_is_one_accessible_page(
+    site: Site, language: str, scheme: str
+) -> None:
+    await lived_in(site)
+    credential = site.house.rights.snapshot.of_holder(site.holder)[0].id
+    await site.house.people.set_state(credential, CredentialState.LOST, actor=ACTOR)
+    async with site.page("registrar", language, 360, scheme) as page:
+        await page.goto(f"/people/{site.holder}")
+        await page.select_option("[name=access_point]", "unit-in")
+        await page.click("form[action$='/check'] button")
+        await expect(page.locator(".findings li")).to_have_count(1)
+        said = site.house.messages.t(language, "reason.CredentialNotEnabled")
+        await expect(page.locator(".findings")).to_contain_text(said)
+        found = await Axe().run(page)
+        assert [violation["id"] for violation in found.response["violations"]] == []
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_a_doors_journal_is_downloaded(site: Site, tmp_path: Path) -> None:
+    await lived_in(site)
+    async with site.page("committee") as page:
+        await page.goto("/doors/gate")
+        await page.click("summary:has-text('导出')")
+        await page.fill("details [name=reason]", "季度检查")
+        async with page.expect_download() as started:
+            await page.click("details button:has-text('下载')")
+        await (await started.value).save_as(tmp_path / "gate.ndjson")
+    entries = [json.loads(line) for line in (tmp_path / "gate.ndjson").read_text().splitlines()]
+    assert {entry["door"] for entry in entries} == {"gate"}
+
+
+async def test_a_guards_password_is_reset_from_the_page(site: Site) -> None:
+    async with site.page("committee") as page:
+        await page.goto("/accounts")
+        row = page.locator("li:has(strong:text-is('guard'))")
+        await row.locator("summary").click()
+        await row.locator("[name=password]").fill("short")
+        await row.locator("details button").click()
+        assert await page.evaluate("document.activeElement.name") == "password"  # the browser holds it back
+        await row.locator("[name=password]").fill("a quite new password")
+        await row.locator("details button").click()
+        await expect(row.locator(".notice.good")).to_contain_text("密码已重设")
+    session = await site.house.accounts.login("guard", "a quite new password", "here")
+    assert session.account.name == "guard"
+
+
 async def test_a_guard_is_disabled_from_the_page(site: Site) -> None:
     async with site.page("committee") as page:
         await page.goto("/accounts")
-        await page.click("li:has(strong:text-is('guard')) button")
+        await page.click("li:has(strong:text-is('guard')) form[action*='/state'] button")
         await expect(page.locator("li:has(strong:text-is('guard'))")).to_contain_text("已停用")
     assert [a.disabled for a in await site.house.accounts.list() if a.name == "guard"] == [True]
 

@@ -94,6 +94,15 @@ def test_no_template_needs_inline_code_or_turns_escaping_off(template: Path) -> 
     Environment(loader=PackageLoader("menwei_console"), autoescape=True).get_template(template.name)
 
 
+def test_every_element_of_our_own_is_a_block_that_a_card_can_be() -> None:
+    css = (FOLDER / "static" / "console.css").read_text()
+    rule = re.search(r"^(menwei-[^{]*){ display: block; }", css, re.MULTILINE)
+    assert rule is not None
+    used = {name for template in TEMPLATES for name in re.findall(r"<(menwei-[a-z]+)", template.read_text())}
+    defined = set(re.findall(r'define\("(menwei-[a-z]+)"', (FOLDER / "static" / "console.js").read_text()))
+    assert used == defined == set(rule[1].replace(" ", "").split(","))
+
+
 def test_another_content_is_another_address() -> None:
     assets = Assets.load()
     assert assets.address("console.css") == f"/static/{assets.hash}/console.css"

@@ -46,6 +46,12 @@ export class SentForm extends HTMLElement {
       this.form.reset();
       return;
     }
+    if (this.dataset.done) {
+      this.notice.className = "notice good";
+      this.notice.textContent = this.dataset.done;
+      this.form.reset();
+      return;
+    }
     const next = new URL(this.form.getAttribute("action"), location.href).searchParams.get("_next") ?? location.pathname;
     const answer = await response.json();
     location.assign(next.replace("{id}", answer.id ?? ""));
@@ -57,6 +63,7 @@ export class SentForm extends HTMLElement {
 
   clear() {
     this.notice.textContent = "";
+    this.notice.classList.replace("good", "bad");
     for (const field of this.form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   }
 
