@@ -132,7 +132,7 @@ class States:
         return {"board": (self.board, "")}
 
     def info(self, id: str) -> DeviceInfo | None:
-        return DeviceInfo(id, "Stand-in 3", "1.0", ("1", "2", "3"), ("in", "out", "unit"))
+        return DeviceInfo(id, "Stand-in 3", "1.0", ("1", "2", "3"), ("in", "out", "unit", "desk"))
 
 
 class SmallHouse:
@@ -248,6 +248,12 @@ class SmallHouse:
             Entry("Audit", self.clock.now(), data=facts, personal={"actor": actor.name, **(personal or {})})
         )
 
+    async def probe(self, device: str, settings: Mapping[str, Any] | None = None) -> DeviceInfo:
+        found = self.discovery.devices[device]
+        if self.devices.silent:
+            raise AdoptionError("adopt.not_ready", detail="the stand-in was told to be silent")
+        return DeviceInfo(found.id, "M7", "1", ("1", "2"), ("in", "out"))
+
     async def adopt(
         self, device: str, id: str, doors: Sequence[NewDoor], settings: Mapping[str, Any] | None = None
     ) -> Adoption:
@@ -257,7 +263,7 @@ class SmallHouse:
         self.adopted.append((found.id, id, tuple(doors)))
         return Adoption(
             id,
-            DeviceInfo(found.id, "M7", "1", ("1",), ("in",)),
+            DeviceInfo(found.id, "M7", "1", ("1", "2"), ("in", "out")),
             Path("adopted.yaml"),
             tuple(door.id for door in doors),
         )
