@@ -1,0 +1,328 @@
+"""The visitors of one site: what API, commands and pages call, and the deletion that happens by itself.
+
+Inviting writes a credential that ends at local midnight; no door asks this plugin for anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from pydantic import Field
+from sqlalchemy import delete, func, insert, select, update
+
+from menwei import (
+    Actor,
+    Config,
+    Context,
+    CredentialIdentifier,
+    CredentialState,
+    Reading,
+    RemoveHolder,
+    Repair,
+    Service,
+    SetState,
+    Transaction,
+    is_random,
+)
+from menwei_visitors.codes import Codes, obvious, shown, typed
+from menwei_visitors.days import day_of, end_of
+from menwei_visitors.tables import deletions, hosts, new_id, passes
+from menwei_visitors.words import Kind, Means, Pass, Purpose, VisitorError
+
+ROUND = 60.0
+"""Seconds between looks whether a day is over; the credential itself has ended at midnight."""
+UPKEEP = Actor("visitors", "plugin", "plugin")
+Profiles = tuple[Annotated[str, Field(min_length=1, max_length=64)], ...]
+
+
+class Options(Config):
+    """The plugin's section in the config. Every guest carries the access profiles `profiles` (the compound gate) and
+    those of the longest beginning of their host's flat in `ways` (the unit door), never the flat's own lock. Couriers
+    carry `courier_profiles` alone. `per_flat` and `couriers` are passes a day, ended ones included."""
+
+    profiles: Profiles = ()
+    ways: Mapping[str, Profiles] = Field(default_factory=dict)
+    courier_profiles: Profiles = ()
+    per_flat: Annotated[int, Field(ge=1, le=1000)] = 8
+    couriers: Annotated[int, Field(ge=1, le=10_000)] = 200
+
+
+class Visitors(Service):
+    """Passes for today. Made at start; without it nobody is invited, and who is invited passes until midnight."""
+
+    name = "visitors"
+    Config = Options
+
+    def __init__(self, context: Context, config: Options) -> None:
+        super().__init__(context, config)
+        self._options = config
+        self._zone = context.site.zone
+        self.codes = Codes(context.site.id, context.tables.blind)
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Every function that changes something takes one."""
+        return self.context.tables.transaction()
+
+    def read(self) -> AbstractAsyncContextManager[Reading]:
+        return self.context.tables.read()
+
+    @property
+    def today(self) -> date:
+        return day_of(self.context.clock.now(), self._zone)
+
+    def repairs(self) -> list[Repair]:
+        options = self._options
+        named = {
+            *options.profiles,
+            *options.courier_profiles,
+            *(p for way in options.ways.values() for p in way),
+        }
+        missing = sorted(profile for profile in named if self.context.rights.profile(profile) is None)
+        if missing:
+            values = {"profiles": ", ".join(missing)}
+            return [Repair("visitors:profiles", "visitors.repair.profiles", values, "error")]
+        return [] if named else [Repair("visitors:no-doors", "visitors.repair.no_doors", {})]
+
+    # --------------------------------------------------------------------------------------------------------- inviting
+
+    async def invite(
+        self,
+        tx: Transaction,
+        by: Actor,
+        flat: str,
+        purpose: Purpose = Purpose.FRIEND,
+        *,
+        card: CredentialIdentifier | None = None,
+        profiles: Sequence[str] | None = None,
+        external_id: str | None = None,
+    ) -> Pass:
+        """A guest of a flat may pass from now until midnight, any number of times: by code, or with their own `card`
+        that was just touched. `profiles` are the doors on the way where the caller knows them (a plugin that knows the
+        flats); None: as the options say. The same `external_id`, or the same card for the same flat, is the same pass.
+        Raises `VisitorError`, or a `RightsError` of the core."""
+        flat = flat.strip()
+        if not flat:
+            raise VisitorError("visitors.which_flat", HTTPStatus.BAD_REQUEST)
+        way = self._way(flat) if profiles is None else tuple(profiles)
+        return await self._give(
+            tx, by, Kind.GUEST, flat, purpose, way, self._options.per_flat, card, external_id
+        )
+
+    async def courier(
+        self,
+        tx: Transaction,
+        by: Actor,
+        *,
+        card: CredentialIdentifier | None = None,
+        external_id: str | None = None,
+    ) -> Pass:
+        """A courier may pass the doors for couriers until midnight."""
+        way, most = self._options.courier_profiles, self._options.couriers
+        return await self._give(tx, by, Kind.COURIER, "", Purpose.DELIVERY, way, most, card, external_id)
+
+    def _way(self, flat: str) -> tuple[str, ...]:
+        ways = self._options.ways
+        begins = max((begin for begin in ways if flat.startswith(begin)), key=len, default=None)
+        if begins is None and ways:
+            raise VisitorError("visitors.unknown_flat", HTTPStatus.NOT_FOUND)
+        return tuple(dict.fromkeys((*self._options.profiles, *(ways[begins] if begins is not None else ()))))
+
+    async def _give(
+        self,
+        tx: Transaction,
+        by: Actor,
+        kind: Kind,
+        flat: str,
+        purpose: Purpose,
+        way: tuple[str, ...],
+        most: int,
+        card: CredentialIdentifier | None,
+        external_id: str | None,
+    ) -> Pass:
+        if not way:
+            raise VisitorError("visitors.no_doors")
+        await self.clear(tx)
+        blind = self.context.tables.blind(f"pass/{external_id}") if external_id else None
+        if blind is not None and (held := await self._one(tx, passes.c.external_id == blind)) is not None:
+            return held
+        if card is not None and (held := await self._of_card(tx, card, kind, flat)) is not None:
+            return held
+        given = select(func.count()).where(
+            passes.c.day == self.today, passes.c.flat == flat, passes.c.kind == str(kind)
+        )
+        if int((await tx.execute(given)).scalar_one()) >= most:
+            raise VisitorError(
+                "visitors.enough_today", HTTPStatus.TOO_MANY_REQUESTS, seconds=self._seconds_left()
+            )
+        number, today = new_id(), self.today
+        attempt = 0 if card is not None else self._free_attempt(number)
+        identifiers = [card] if card is not None else self._identifiers(today, number, attempt)
+        people, now = self.context.people, self.context.clock.now()
+        holder = await people.add(
+            tx, f"{kind} {purpose}", by=by
+        )  # a person of the rights needs a name: no one's
+        credential = await people.add_credential(
+            tx, holder, identifiers, profiles=way, valid_from=now, valid_to=end_of(today, self._zone), by=by
+        )
+        row = {
+            "id": number, "external_id": blind, "day": today, "flat": flat, "kind": str(kind),
+            "purpose": str(purpose), "means": str(Means.CODE if card is None else Means.CARD), "attempt": attempt,
+            "holder": holder, "credential": credential, "created": now, "ended": None,
+        }  # fmt: skip
+        await tx.execute(insert(passes), [row])
+        made = await self._one(tx, passes.c.id == number)
+        assert made is not None
+        return made
+
+    def _identifiers(self, day: date, number: int, attempt: int) -> list[CredentialIdentifier]:
+        return [typed(self.codes.digits(number, attempt)), shown(self.codes.qr(day, number))]
+
+    def _free_attempt(self, number: int) -> int:
+        """Two visitors never have the same digits at once, and nobody has those that are guessed first."""
+        attempt = 0
+        while obvious(digits := self.codes.digits(number, attempt)) or self.context.rights.find(
+            typed(digits)
+        ):
+            attempt += 1
+        return attempt
+
+    async def _of_card(
+        self, tx: Transaction, card: CredentialIdentifier, kind: Kind, flat: str
+    ) -> Pass | None:
+        """The pass this card already is today; None when it is nobody's. Raises `VisitorError` when it is something
+        else: a resident's card does not become a visitor's."""
+        if is_random(card):
+            raise VisitorError("card.random")
+        held = self.context.rights.find(card)
+        if held is None or held.state is CredentialState.ENDED:
+            return None
+        found = await self._one(tx, passes.c.credential == held.id)
+        if found is None:
+            if held.valid_to <= self.context.clock.now():
+                return None  # an earlier visitor's, deleted in this very transaction
+            raise VisitorError("visitors.card_registered")
+        if (found.flat, found.kind) != (flat, kind):
+            raise VisitorError("visitors.card_has_pass")
+        return found
+
+    # ---------------------------------------------------------------------------------------------------------- looking
+
+    async def passes_today(self, reading: Reading, flat: str | None = None) -> list[Pass]:
+        """Today's passes, newest first; those of one flat, or all."""
+        query = (
+            select(passes).where(passes.c.day == self.today).order_by(passes.c.created.desc(), passes.c.id)
+        )
+        if flat is not None:
+            query = query.where(passes.c.flat == flat)
+        return [self._pass(row) for row in (await reading.execute(query)).all()]
+
+    async def one(self, reading: Reading, number: int, flat: str | None = None) -> Pass:
+        """Today's pass of this number. Raises `VisitorError` 404 when there is none, or it is another flat's."""
+        found = await self._one(reading, (passes.c.id == number) & (passes.c.day == self.today))
+        if found is None or flat not in (None, found.flat):
+            raise VisitorError("visitors.no_pass", HTTPStatus.NOT_FOUND)
+        return found
+
+    def digits_of(self, given: Pass) -> str:
+        """What is typed; empty for a pass that is a card."""
+        return self.codes.digits(given.id, given.attempt) if given.means is Means.CODE else ""
+
+    def qr_of(self, given: Pass) -> str:
+        """What the QR code says; empty for a pass that is a card."""
+        return self.codes.qr(given.day, given.id) if given.means is Means.CODE else ""
+
+    async def check(self, reading: Reading, text: str) -> Pass:
+        """Whose QR code this is. Raises `CodeRefused`, or `VisitorError` when the pass was ended."""
+        found = await self.one(reading, self.codes.read(text, self.today))
+        if found.ended is not None:
+            raise VisitorError("visitors.code.ended")
+        return found
+
+    # ----------------------------------------------------------------------------------------------------------- ending
+
+    async def end(self, tx: Transaction, by: Actor, number: int, flat: str | None = None) -> None:
+        """The pass opens nothing any more, now. Raises `VisitorError` as `one` does."""
+        found = await self.one(tx, number, flat)
+        if found.ended is not None:
+            return
+        await tx.execute(update(passes).where(passes.c.id == number).values(ended=self.context.clock.now()))
+        await self.context.rights.apply(tx, [SetState(found.credential, CredentialState.ENDED)], by=by)
+
+    async def clear(self, tx: Transaction) -> int:
+        """Delete every pass of an earlier day with the visitor behind it; returns how many. What was deleted is told
+        to the journal by `prove`."""
+        query = select(passes.c.id, passes.c.day, passes.c.holder).where(passes.c.day < self.today)
+        over = (await tx.execute(query)).all()
+        if not over:
+            return 0
+        await self.context.rights.apply(tx, [RemoveHolder(row.holder) for row in over], by=UPKEEP)
+        await tx.execute(delete(passes).where(passes.c.day < self.today))
+        days: dict[date, int] = {}
+        for row in over:
+            days[row.day] = days.get(row.day, 0) + 1
+        told = [{"id": new_id(), "day": day, "passes": count} for day, count in days.items()]
+        await tx.execute(insert(deletions), told)
+        return len(over)
+
+    async def prove(self) -> int:
+        """Write the proof of each deletion into the journal, durable before it is forgotten here: after a crash it may
+        stand there twice, never not at all. Returns how many were written."""
+        async with self.read() as reading:
+            untold = (await reading.execute(select(deletions))).all()
+        written = 0
+        for row in untold:
+            data = {"day": row.day.isoformat(), "passes": row.passes}
+            if await self.context.facts.record("Deleted", data=data) is None:
+                break  # not durable: the next round tells it
+            async with self.transaction() as tx:
+                await tx.execute(delete(deletions).where(deletions.c.id == row.id))
+            written += 1
+        return written
+
+    async def upkeep(self) -> None:
+        """One round of what happens by itself."""
+        async with self.transaction() as tx:
+            await self.clear(tx)
+        await self.prove()
+
+    async def run(self) -> None:
+        while True:
+            await self.upkeep()
+            left = end_of(self.today, self._zone) - self.context.clock.now()
+            await asyncio.sleep(min(ROUND, max(left, 0.0) + 1.0))
+
+    # ------------------------------------------------------------------------------------------------------------ hosts
+
+    async def set_host(self, tx: Transaction, account: int, flat: str) -> None:
+        """This account invites for that flat; an empty flat: for none."""
+        await tx.execute(delete(hosts).where(hosts.c.account == account))
+        if flat.strip():
+            await tx.execute(insert(hosts), [{"account": account, "flat": flat.strip()}])
+
+    async def flat_of(self, reading: Reading, account: int) -> str | None:
+        return (await reading.execute(select(hosts.c.flat).where(hosts.c.account == account))).scalar()
+
+    async def hosts(self, reading: Reading) -> dict[int, str]:
+        """Account → flat."""
+        rows = (await reading.execute(select(hosts).order_by(hosts.c.flat))).all()
+        return {row.account: row.flat for row in rows}
+
+    # ----------------------------------------------------------------------------------------------------------- inside
+
+    async def _one(self, reading: Reading, which: Any) -> Pass | None:
+        row = (await reading.execute(select(passes).where(which))).first()
+        return None if row is None else self._pass(row)
+
+    def _pass(self, row: Any) -> Pass:
+        return Pass(
+            row.id, row.day, row.flat, Kind(row.kind), Purpose(row.purpose), Means(row.means), row.attempt,
+            row.credential, row.created, row.ended, end_of(row.day, self._zone),
+        )  # fmt: skip
+
+    def _seconds_left(self) -> str:
+        return str(int(end_of(self.today, self._zone) - self.context.clock.now()) + 1)

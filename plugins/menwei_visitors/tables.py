@@ -1,0 +1,84 @@
+"""The plugin's own tables: today's passes, who may invite for which flat, and deletions not yet told.
+
+No name, telephone or card number stands here. A pass lives until the next local day; `migrations/versions` must make
+exactly these tables, a test compares.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+)
+
+ID = BigInteger().with_variant(Integer, "sqlite")
+DAY = "day"
+"""Until the next local day."""
+
+
+def new_id() -> int:
+    """Random, so that it can stand in a code; exact in JavaScript (53 bits)."""
+    return secrets.randbelow((1 << 53) - 1) + 1
+
+
+def _column(
+    name: str, kind: Any, *rest: Any, keeps: str = DAY, personal: bool = False, **more: Any
+) -> Column[Any]:
+    more.setdefault("nullable", False)
+    return Column(name, kind, *rest, info={"personal": personal, "retention": keeps}, **more)
+
+
+metadata = MetaData(info={"head": "0001"})
+
+passes = Table(
+    "visitors_passes",
+    metadata,
+    _column("id", ID, primary_key=True, autoincrement=False),
+    _column("external_id", LargeBinary(16), personal=True, nullable=True, unique=True),
+    _column("day", Date),
+    _column("flat", String(60)),
+    _column("kind", String(20)),
+    _column("purpose", String(20)),
+    _column("means", String(20)),
+    _column("attempt", Integer),
+    _column("holder", ID),
+    _column("credential", ID, unique=True),
+    _column("created", Double),
+    _column("ended", Double, nullable=True),
+    Index("visitors_passes_day", "day", "flat"),
+    info={"subject": "holder"},
+)
+"""`flat` is empty for couriers. `attempt` counts the numeric codes that were taken already; with it and the id the code
+is computed again, so that it stands nowhere."""
+
+hosts = Table(
+    "visitors_hosts",
+    metadata,
+    _column("account", ID, keeps="account", primary_key=True, autoincrement=False),
+    _column("flat", String(60), keeps="account"),
+    info={"subject": "account"},
+)
+"""For which flat an account of the role tenant invites."""
+
+deletions = Table(
+    "visitors_deletions",
+    metadata,
+    _column("id", ID, keeps="site", primary_key=True, autoincrement=False),
+    _column("day", Date, keeps="site"),
+    _column("passes", Integer, keeps="site"),
+    info={"subject": "site"},
+)
+"""Written with the deletion, in its transaction; gone once the journal has the proof."""
+
+TABLES = tuple(metadata.tables)
