@@ -7,3 +7,19 @@ the templates. None of it opens a camera, a socket or a door, and importing it l
 
 Not judged from a face, ever: age, sex, origin, mood, or whether a stranger was here before.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from menwei import hookimpl
+
+if TYPE_CHECKING:
+    import typer
+
+
+@hookimpl
+def register_commands() -> typer.Typer:
+    from menwei_face.commands import app
+
+    return app

@@ -26,10 +26,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from menwei_face.geometry import Vector
 from menwei_face.match import Gallery
+from menwei_face.vault_files import KEYS, TEMPLATES
 
-TEMPLATES = "templates.db"
-KEYS = "keys.db"
-COPY = "keys.copy"
 MOST = 5
 """Templates kept of one person and model."""
 _NONCE = 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,9 +11,10 @@ pytest.importorskip("numpy", reason="NO FACE CODE TESTED: the extra 'face' (nump
 pytest.importorskip("babel", reason="NO MESSAGES TESTED: babel is not installed")
 
 from menwei.messages import LANGUAGES, Catalogue
+from menwei_face import commands
 from menwei_face.liveness import Failure, Method, Side
 from menwei_face.match import false_acceptance
-from menwei_face.models import Trouble
+from menwei_face.models import Purpose, Trouble
 from menwei_face.quality import Flaw
 
 KEYS = sorted(
@@ -21,6 +23,9 @@ KEYS = sorted(
     + [f"face.method.{method}" for method in Method]
     + [f"face.turn.{side}" for side in Side]
     + [f"face.model.{trouble}" for trouble in Trouble]
+    + [f"face.purpose.{purpose}" for purpose in Purpose]
+    + [f"face.cli.{state}" for state in ("chosen", "usable", "not_usable")]
+    + sorted(set(re.findall(r'say\(\s*"(face\.cli\.\w+)"', Path(commands.__file__).read_text("utf-8"))))
     + [false_acceptance(far, people).message for far, people in ((0.001, 5), (0.001, 0), (None, 5))]
 )
 
