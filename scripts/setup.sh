@@ -45,7 +45,8 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 
 extras=demo
-[ "$for_what" = test ] && extras=demo,test
+# Everything that installs from wheels; what has to be built or is large follows by itself.
+[ "$for_what" = test ] && extras=demo,test,names,uhppote,osdp,idreader,visitors,registration
 say "installing menwei[$extras] into $venv"
 "$venv/bin/python" -m pip install --quiet --editable ".[$extras]"
 
@@ -61,7 +62,7 @@ fi
 if [ "$for_what" = test ] && ! "$venv/bin/python" -c 'import cv2, deepface, dlib' 2>/dev/null; then
     log=$(mktemp)
     say "faces and cameras for the tests: about 600 MB, best effort"
-    if "$venv/bin/python" -m pip install --quiet --editable '.[face,camera,qr]' segno >"$log" 2>&1; then
+    if "$venv/bin/python" -m pip install --quiet --editable '.[face,camera,qr]' >"$log" 2>&1; then
         rm -f "$log"
     else
         say "the extras face and camera could not be installed: their tests are skipped. See $log"
