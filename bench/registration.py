@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[1]
 for folder in ("core", "plugins", "devices", "tests"):
     sys.path.insert(0, str(ROOT / folder))
 
-from menwei.keys import Keys, ManagerPrivate, seal_for_manager
-from menwei.model import CredentialIdentifier, IdentifierType
-from registration_house import registration_house, village_csv
+from menwei.keys import Keys, ManagerPrivate, seal_for_manager  # noqa: E402
+from menwei.model import CredentialIdentifier, IdentifierType  # noqa: E402
+from registration_house import registration_house, village_csv  # noqa: E402
 
 TABLES = (
     "holders", "credentials", "identifiers", "credential_profiles", "tenancy_buildings", "tenancy_units",
@@ -105,8 +105,12 @@ def main() -> int:
             theirs.append(whole)
             hashes.append(hashed)
     ratio = median(ours) / median(theirs)
-    print(f"{asked.people} people in {asked.buildings} buildings, {count} rows, median of {asked.rounds} rounds")
-    print(f"import {median(ours):.2f} s, raw {median(theirs):.2f} s (hashes and seals {median(hashes):.2f} s)")
+    print(
+        f"{asked.people} people in {asked.buildings} buildings, {count} rows, median of {asked.rounds} rounds"
+    )
+    print(
+        f"import {median(ours):.2f} s, raw {median(theirs):.2f} s (hashes and seals {median(hashes):.2f} s)"
+    )
     print(f"ratio {ratio:.2f}, goal {GOAL:.1f}")
     return 0 if ratio <= GOAL else 1
 

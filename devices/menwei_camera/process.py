@@ -81,10 +81,12 @@ class WorkerProcess:
         try:
             async with asyncio.timeout(ENDING):
                 await process.wait()
-        except (TimeoutError, asyncio.CancelledError):
-            if process.returncode is None:
-                process.kill()
+        except TimeoutError:
+            process.kill()
             await process.wait()
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _environment() -> dict[str, str]:

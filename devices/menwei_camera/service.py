@@ -199,7 +199,7 @@ class Cameras(Service):
             handler = getattr(self, f"_on_{word}", None)
             if isinstance(word, str) and handler is not None:
                 handler(message)
-        except (KeyError, TypeError, ValueError) as error:
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             self.context.log.error(
                 "the camera worker spoke nonsense", word=str(word)[:32], error=type(error).__name__
             )

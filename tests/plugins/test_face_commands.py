@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from menwei.cli import app
@@ -21,6 +22,13 @@ from menwei_face.vault_files import TEMPLATES
 
 WEIGHTS = b"the weights"
 SUM = hashlib.sha256(WEIGHTS).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def _the_log_as_it_was():
+    """The program sends its log to the stream it was called with, which is closed once the call has ended."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
