@@ -153,14 +153,25 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(130) from None
 
 
+class _Stderr:
+    """Whatever `sys.stderr` is when a line is written: a test, or a program that embeds us, may change it."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
 def quiet_log(level: int = logging.WARNING) -> None:
     """Log lines on stderr, from `level` on."""
     import structlog
 
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    stream: Any = _Stderr()
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=stream)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=stream),
     )
 
 

@@ -41,6 +41,8 @@ from menwei_tenancy.terms import Role, Term, term_of
 from menwei_tenancy.words import Acting, Flat, TenancyError, not_found
 
 _PART = 500
+_AT_ONCE = 100
+"""People entered in one step: what the event loop does for them in one go stays below what somebody at a door notices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ async def put_residents(
             placed[one.key] = await _correct(tenancy, tx, acting, one, before.members[one.key], homes)
     term_for = terms(tenancy)
     fresh = [one for one in residents if one.key not in before.members]
-    for part in (fresh[at : at + _PART] for at in range(0, len(fresh), _PART)):
+    for part in (fresh[at : at + _AT_ONCE] for at in range(0, len(fresh), _AT_ONCE)):
         placed |= await _enter(tenancy, tx, acting, part, homes, places, term_for)
         if step is not None:
             await step(len(placed))
