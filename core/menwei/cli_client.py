@@ -6,7 +6,6 @@ Either way it is the same API with the same checks; a command never opens the da
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from menwei.config import load
+from menwei.socketpath import short
 
 if TYPE_CHECKING:
     from menwei.discovery import Discovery
@@ -128,7 +128,7 @@ async def _until_seen(discovery: Discovery, device: str, seconds: float = 6.0) -
 
 async def _answers(socket: Path) -> bool:
     try:
-        with _short(socket) as path:
+        with short(socket) as path:
             _, writer = await asyncio.open_unix_connection(path)
     except OSError:  # no folder yet, no socket, or one that nobody serves any more
         return False
@@ -138,22 +138,8 @@ async def _answers(socket: Path) -> bool:
 
 @asynccontextmanager
 async def _connected(socket: Path, language: str) -> AsyncIterator[Api]:
-    with _short(socket) as path:
+    with short(socket) as path:
         connector = aiohttp.UnixConnector(path)
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(connector=connector, cookie_jar=jar) as session:
             yield Api(session, {"Accept-Language": language, "Origin": "http://localhost"})
-
-
-class _short:
-    """A path of a socket that fits into the 108 bytes a Unix address has, however deep its folder lies."""
-
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
-
-    def __enter__(self) -> str:
-        self._folder = os.open(self._socket.parent, os.O_RDONLY | os.O_DIRECTORY)
-        return f"/proc/self/fd/{self._folder}/{self._socket.name}"
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._folder)

@@ -30,6 +30,7 @@ from menwei.metrics import Metrics
 from menwei.openapi import describe
 from menwei.routes import Call, Problem, Route
 from menwei.services import House
+from menwei.socketpath import short
 from menwei.streams import Streams
 
 log = structlog.get_logger(__name__)
@@ -224,7 +225,8 @@ def _unix_socket(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        listener.bind(str(path))
+        with short(path) as address:
+            listener.bind(address)
     finally:
         os.umask(before)
     return listener

@@ -207,5 +207,14 @@ async def test_nothing_is_written_when_the_connection_test_fails(program, street
     assert not (program.folder / "adopted.yaml").exists()
 
 
+async def test_a_site_may_lie_in_a_folder_however_deep(tmp_path, unused_tcp_port):
+    deep = tmp_path / ("deep-" * 12) / ("deeper-" * 12)
+    deep.mkdir(parents=True)
+    (deep / "config.yaml").write_text(CONFIG.format(port=unused_tcp_port), "utf-8")
+    program = Program(deep)
+    async with program.running():
+        assert await program.json("people", "list") == []
+
+
 async def test_an_unknown_command_is_answered_with_the_nearest_one(program):
     assert "people" in await program("peeple", code=2)
