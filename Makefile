@@ -37,7 +37,7 @@ bench: $(VENV)/.for-test
 	$(BIN)/python bench/run.py $(ARGS)
 
 $(VENV)/.for-run: setup.cfg pyproject.toml scripts/setup.sh
-	scripts/setup.sh run $(PYTHON) $(VENV)
+	@scripts/setup.sh run $(PYTHON) $(VENV)
 
 $(VENV)/.for-test: setup.cfg pyproject.toml scripts/setup.sh
 	scripts/setup.sh test $(PYTHON) $(VENV)
