@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from menwei.journal import Entry, Journal
+from menwei.journal import Entry, Journal, Position, Recorded
 from menwei.journal_keys import MachineKeys
 from menwei.keys import Keys
 
@@ -34,3 +35,12 @@ async def opened(path: Path, **options: Any) -> AsyncIterator[Journal]:
         yield journal
     finally:
         await journal.close()
+
+
+async def until_gap(journal: Journal, after: Position) -> list[Recorded]:
+    """The `JournalGap` entries after `after`, once there is one."""
+    while True:
+        seen = journal.head  # before the reading: what is written during it must not be waited past
+        if gaps := await journal.read(after=after, kinds={"JournalGap"}):
+            return list(gaps)
+        await asyncio.wait_for(journal.wait(seen), 30)

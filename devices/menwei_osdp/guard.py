@@ -26,7 +26,7 @@ class Refusal(StrEnum):
     LATE = "late"
     """A lock command whose time was over."""
     STRAY = "stray"
-    """Nobody asked for it. On a shared wire this is mostly an echo or a second panel."""
+    """Nobody asked for it, or no longer. On a shared wire this is mostly an echo, a slow reader or a second panel."""
 
 
 @dataclass(slots=True)
@@ -87,7 +87,9 @@ class Guard:
             if frame is None or not frame.reply:
                 continue  # noise that happens to have a checksum, or the echo of our own command
             asked = self._asked
-            if asked is None or frame.address != asked.address:
+            # A slow reader's answer may come when the question after it has been asked; its sequence number tells
+            # (SIA OSDP 2.2, 5.9: a reply bears its command's). It is of no use, and nobody's attack.
+            if asked is None or (frame.address, frame.sequence) != (asked.address, asked.sequence):
                 self.refused(frame.address, Refusal.STRAY)
                 continue
             if (why := self._distrust(asked, frame)) is not None:

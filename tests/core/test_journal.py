@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from journal_support import KEYS, OTHER_KEYS, SITE, door_mode, opened, passage
+from journal_support import KEYS, OTHER_KEYS, SITE, door_mode, opened, passage, until_gap
 from menwei.chain import Link, verify
 from menwei.journal import (
     START,
@@ -232,8 +232,7 @@ async def test_a_grant_that_is_not_durable_in_time_is_written_later_and_counted(
         assert journal.trouble.startswith("locked by another program since ")
         shell.execute("ROLLBACK")
         head = journal.head
-        while not (gaps := await journal.read(after=head, kinds={"JournalGap"})):
-            await asyncio.wait_for(journal.wait(journal.head), 10)
+        gaps = await until_gap(journal, head)
         assert journal.trouble is None
         entries = await journal.read()
         shell.close()
@@ -256,8 +255,7 @@ async def test_what_is_posted_beyond_the_bound_is_dropped_counted_and_told(path:
         shell.execute("ROLLBACK")
         shell.close()
         position = await asyncio.wait_for(grant, 10)
-        while not (gaps := await journal.read(after=position, kinds={"JournalGap"})):
-            await asyncio.wait_for(journal.wait(journal.head), 10)
+        gaps = await until_gap(journal, position)
         denied = await journal.read(kinds={"AccessDenied"})
     assert [entry.data["number"] for entry in denied] == list(range(10))
     assert sum(gap.data["dropped"] for gap in gaps) == 15
@@ -275,8 +273,7 @@ async def test_a_full_queue_refuses_at_once_and_counts(path: Path) -> None:
         shell.execute("ROLLBACK")
         shell.close()
         last = await asyncio.gather(*waiting)
-        while not (gaps := await journal.read(after=last[-1], kinds={"JournalGap"})):
-            await asyncio.wait_for(journal.wait(journal.head), 10)
+        gaps = await until_gap(journal, last[-1])
     assert (gaps[0].data["passages_without_record"], gaps[0].data["dropped"]) == (1, 2)
 
 

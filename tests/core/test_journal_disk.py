@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import warnings
@@ -11,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from journal_support import KEYS, SITE, opened, passage
-from menwei.journal import Journal, Position, TroubleKind, verify_file
+from journal_support import KEYS, SITE, opened, passage, until_gap
+from menwei.journal import Journal, TroubleKind, verify_file
 
 pytestmark = pytest.mark.e2e
 
@@ -54,13 +53,6 @@ def fill(disk: Path) -> Path:
     return filler
 
 
-async def until_gap(journal: Journal, after: Position) -> dict[str, float]:
-    while not (gaps := await journal.read(after=after, kinds={"JournalGap"})):
-        await asyncio.wait_for(journal.wait(journal.head), 30)
-    assert len(gaps) == 1
-    return dict(gaps[0].data)
-
-
 async def test_passages_go_on_while_the_disk_is_full_and_nothing_is_missing_when_it_returns(
     disk: Path,
 ) -> None:
@@ -84,7 +76,7 @@ async def test_passages_go_on_while_the_disk_is_full_and_nothing_is_missing_when
         assert journal.trouble_facts.kind is TroubleKind.DISK_FULL
         waiting = journal.waiting
         filler.unlink()
-        gap = await until_gap(journal, head)
+        (gap,) = [found.data for found in await until_gap(journal, head)]
         assert journal.trouble is None
         assert journal.waiting == 0
         numbers = [
@@ -107,7 +99,7 @@ async def test_a_full_disk_at_start_does_not_keep_the_site_shut(disk: Path) -> N
         assert await journal.record(passage(at=6000.0, number=1), 0.2) is None
         assert journal.trouble is not None
         filler.unlink()
-        gap = await until_gap(journal, before)
+        (gap,) = [found.data for found in await until_gap(journal, before)]
         found = await journal.read()
         assert journal.last_at >= 6000.0
     assert [entry.data["number"] for entry in found if "number" in entry.data] == [0, 1]

@@ -78,6 +78,16 @@ def test_an_answer_of_another_reader_does_not_pass() -> None:
     assert bench.refused == [(2, Refusal.STRAY)]
 
 
+def test_a_late_answer_to_the_question_before_does_not_pass_and_is_no_attack() -> None:
+    bench = Bench()
+    bench.guard.outgoing(frame(PANEL, bytes([Command.CAPABILITIES, 0])))
+    next_one = bytes([0x53, 1, 0, 0, 2])
+    bench.guard.outgoing(frame(next_one, bytes([Command.CHALLENGE]) + bytes(8), b"\x03\x11\x01"))
+    late = frame(READER, bytes([Reply.CAPABILITIES]) + bytes(6))
+    assert bench.guard.incoming(late) == b""
+    assert bench.refused == [(1, Refusal.STRAY)]
+
+
 def test_what_nobody_asked_for_does_not_pass() -> None:
     bench = Bench()
     assert bench.guard.incoming(frame(READER, CARD)) == b""
