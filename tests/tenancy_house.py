@@ -75,7 +75,7 @@ class TenancyHouse(SmallHouse):
     async def load(
         self, names: tuple[str, ...] = ("tenancy",), zone: ZoneInfo | None = None, **options: Any
     ) -> None:
-        """Load plugins as `house.Menwei` does, with all they ask for allowed."""
+        """Load plugins as `house.Menwei` does, with all they ask for allowed. Each takes of `options` what it knows."""
         from dataclasses import replace
 
         if zone is not None:
@@ -88,7 +88,13 @@ class TenancyHouse(SmallHouse):
             if plugin.schema is not None:
                 folder = Path(next(iter(module.__path__))) / "migrations"
                 await self.rights.store.migrate(plugin.name, plugin.schema, folder)
-        self.services.make(self.plugins, lambda plugin, cls: cls.Config(**options), self.context, self.rights)
+
+        def options_of(_plugin: LoadedPlugin, cls: type[Any]) -> Any:
+            return cls.Config(
+                **{key: value for key, value in options.items() if key in cls.Config.model_fields}
+            )
+
+        self.services.make(self.plugins, options_of, self.context, self.rights)
         async with self.rights.store.transaction() as tx:
             stored = [
                 profile("unit-1", ({"unit-in"}, "always")),

@@ -31,8 +31,8 @@ FLAT = "B1-1-302"
 class VisitorsHouse(TenancyHouse):
     """Doors that accept a card, a typed code or a QR code."""
 
-    async def load_visitors(self, **options: Any) -> None:
-        await self.load(("console", "visitors"), **{**OPTIONS, **options})
+    async def load_visitors(self, plugins: tuple[str, ...] = ("console", "visitors"), **options: Any) -> None:
+        await self.load(plugins, **{**OPTIONS, **options})
         async with self.rights.store.transaction() as tx:
             gate = PutProfile(profile("gate", ({"gate-in"}, "always")))
             await self.rights.apply(tx, [gate], actor=self.ACTOR)

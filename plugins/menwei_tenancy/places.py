@@ -120,10 +120,22 @@ class Places:
             raise not_found("flat")
         return self._flat(row)
 
+    async def way(self, reading: Reading, external_id: str) -> tuple[str, ...]:
+        """The access profiles of the doors on the way to a flat: the site's, the building's and the unit's, not the
+        flat's own lock. For guests, who are let in at the flat's door by their host. Raises `TenancyError` when there is
+        no such flat."""
+        row = (await reading.execute(_flats().where(flats.c.external_id == external_id))).first()
+        if row is None:
+            raise not_found("flat")
+        return self._way(row)
+
     # --------------------------------------------------------------------------------------------------------- inside
 
+    def _way(self, row: Any) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self._site_profiles, *row.building_profiles, *row.unit_profiles)))
+
     def _flat(self, row: Any) -> Flat:
-        profiles = (*self._site_profiles, *row.building_profiles, *row.unit_profiles, *row.profiles)
+        profiles = (*self._way(row), *row.profiles)
         return Flat(
             row.id, row.external_id, row.building_name, row.unit_name, row.name, row.landlord, tuple(dict.fromkeys(profiles))
         )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 from sqlalchemy import delete, func, insert, select, update
@@ -34,6 +34,9 @@ from menwei_visitors.days import day_of, end_of
 from menwei_visitors.tables import deletions, hosts, new_id, passes
 from menwei_visitors.words import Kind, Means, Pass, Purpose, VisitorError
 
+if TYPE_CHECKING:
+    from menwei_tenancy.service import Tenancy
+
 ROUND = 60.0
 """Seconds between looks whether a day is over; the credential itself has ended at midnight."""
 UPKEEP = Actor("visitors", "plugin", "plugin")
@@ -42,8 +45,9 @@ Profiles = tuple[Annotated[str, Field(min_length=1, max_length=64)], ...]
 
 class Options(Config):
     """The plugin's section in the config. Every guest carries the access profiles `profiles` (the compound gate) and
-    those of the longest beginning of their host's flat in `ways` (the unit door), never the flat's own lock. Couriers
-    carry `courier_profiles` alone. `per_flat` and `couriers` are passes a day, ended ones included."""
+    those of the longest beginning of their host's flat in `ways` (the unit door), never the flat's own lock. Where `ways`
+    says nothing of a flat, the plugin `tenancy` knows the way, if it runs. Couriers carry `courier_profiles` alone.
+    `per_flat` and `couriers` are passes a day, ended ones included."""
 
     profiles: Profiles = ()
     ways: Mapping[str, Profiles] = Field(default_factory=dict)
@@ -86,7 +90,8 @@ class Visitors(Service):
         if missing:
             values = {"profiles": ", ".join(missing)}
             return [Repair("visitors:profiles", "visitors.repair.profiles", values, "error")]
-        return [] if named else [Repair("visitors:no-doors", "visitors.repair.no_doors", {})]
+        nowhere = not named and self._tenancy() is None
+        return [Repair("visitors:no-doors", "visitors.repair.no_doors", {})] if nowhere else []
 
     # --------------------------------------------------------------------------------------------------------- inviting
 
@@ -108,7 +113,7 @@ class Visitors(Service):
         flat = flat.strip()
         if not flat:
             raise VisitorError("visitors.which_flat", HTTPStatus.BAD_REQUEST)
-        way = self._way(flat) if profiles is None else tuple(profiles)
+        way = await self._way(flat) if profiles is None else tuple(profiles)
         return await self._give(
             tx, by, Kind.GUEST, flat, purpose, way, self._options.per_flat, card, external_id
         )
@@ -125,12 +130,35 @@ class Visitors(Service):
         way, most = self._options.courier_profiles, self._options.couriers
         return await self._give(tx, by, Kind.COURIER, "", Purpose.DELIVERY, way, most, card, external_id)
 
-    def _way(self, flat: str) -> tuple[str, ...]:
+    async def _way(self, flat: str) -> tuple[str, ...]:
         ways = self._options.ways
         begins = max((begin for begin in ways if flat.startswith(begin)), key=len, default=None)
-        if begins is None and ways:
+        way = ways[begins] if begins is not None else await self._way_of_tenancy(flat)
+        if way is None and ways:
             raise VisitorError("visitors.unknown_flat", HTTPStatus.NOT_FOUND)
-        return tuple(dict.fromkeys((*self._options.profiles, *(ways[begins] if begins is not None else ()))))
+        return tuple(dict.fromkeys((*self._options.profiles, *(way or ()))))
+
+    async def _way_of_tenancy(self, flat: str) -> tuple[str, ...] | None:
+        """The way to a flat as the plugin `tenancy` knows it; None where it does not run. Raises `VisitorError` when it
+        runs and knows no such flat."""
+        from menwei_tenancy.words import TenancyError
+
+        tenancy = self._tenancy()
+        if tenancy is None:
+            return None
+        async with tenancy.read() as reading:
+            try:
+                return await tenancy.places.way(reading, flat)
+            except TenancyError:
+                raise VisitorError("visitors.unknown_flat", HTTPStatus.NOT_FOUND) from None
+
+    def _tenancy(self) -> Tenancy | None:
+        from menwei_tenancy.service import Tenancy  # not before it is asked for: a site may do without it
+
+        try:
+            return self.context.service(Tenancy)
+        except LookupError:
+            return None
 
     async def _give(
         self,
