@@ -31,7 +31,16 @@ from menwei.journal_keys import MachineKeys
 from menwei.keys import Keys, WrapCost
 from menwei.loader import PluginRow, PluginState
 from menwei.messages import Messages
-from menwei.model import Actor, CredentialIdentifier, DeviceInfo, DoorMode, DoorState, IdentifierType
+from menwei.model import (
+    Actor,
+    CredentialIdentifier,
+    DeviceInfo,
+    Document,
+    DocumentKind,
+    DoorMode,
+    DoorState,
+    IdentifierType,
+)
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import People
@@ -88,6 +97,7 @@ class StandIn:
         self.done: list[tuple[str, str, str]] = []
         self.silent = False
         self.captures: dict[tuple[str, str], asyncio.Future[CredentialIdentifier]] = {}
+        self.documents: dict[tuple[str, str], asyncio.Future[Document]] = {}
 
     async def access(self, device: str, lock: str, seconds: float, deadline: float, passage: str) -> None:
         self._do(device, lock, "access")
@@ -111,6 +121,24 @@ class StandIn:
         finally:
             del self.captures[device, reader]
 
+    async def capture_document(self, device: str, reader: str, seconds: float) -> Document:
+        if device != "board" or self.silent:
+            raise NotReady(device)
+        if (device, reader) in self.documents:
+            raise RuntimeError("somebody is already enrolling at this reader")
+        self.documents[device, reader] = future = asyncio.get_running_loop().create_future()
+        try:
+            return await asyncio.wait_for(future, seconds)
+        finally:
+            del self.documents[device, reader]
+
+    async def lay(self, name: str, number: str, reader: str = "documents") -> None:
+        """Somebody lays an identity document on a reader, as soon as one is waited for."""
+        async with asyncio.timeout(10):
+            while ("board", reader) not in self.documents:
+                await asyncio.sleep(0.01)
+        self.documents["board", reader].set_result(Document(DocumentKind.RESIDENT_CARD, name, number))
+
     async def touch(self, reader: str, value: str, format: str = "uid") -> None:
         """Somebody touches a card at a reader, as soon as one is waited for."""
         async with asyncio.timeout(10):
@@ -132,7 +160,8 @@ class States:
         return {"board": (self.board, "")}
 
     def info(self, id: str) -> DeviceInfo | None:
-        return DeviceInfo(id, "Stand-in 3", "1.0", ("1", "2", "3"), ("in", "out", "unit", "desk"))
+        readers = ("in", "out", "unit", "desk", "documents")
+        return DeviceInfo(id, "Stand-in 3", "1.0", ("1", "2", "3"), readers, documents=("documents",))
 
 
 class SmallHouse:
@@ -233,6 +262,9 @@ class SmallHouse:
 
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
         return await self.devices.capture(device, reader, seconds)
+
+    async def capture_document(self, device: str, reader: str, seconds: float) -> Document:
+        return await self.devices.capture_document(device, reader, seconds)
 
     async def explain(self, holder: int, access_point: str, at: float | None = None) -> Explanation:
         return await explain(self, holder, access_point, self.clock.now() if at is None else at)  # type: ignore[arg-type]

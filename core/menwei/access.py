@@ -7,6 +7,7 @@ afterwards (taken, not taken, forced, held open) is in `doors.py`; the pure rule
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -41,6 +42,7 @@ RECORD_PATIENCE = 0.5
 """Seconds a grant waits to be durable. A failing disk must not lock a village out, see `journal_required`."""
 
 NOT_DURABLE = Check(Reason.OTHER, "door.try_again", detail="the journal is required and not durable")
+WELCOME = Feedback(FeedbackKind.GRANTED, "door.granted")
 NO_ANSWER = Feedback(FeedbackKind.DENIED, "door.try_again")
 
 
@@ -79,7 +81,7 @@ class Line:
         """One person asks to pass. Called by the access point's queue, one request after the other."""
         point = self.points[request.access_point]
         door = self.doors[point.door]
-        if self.repeats.is_repeat(request, self.hashes):
+        if self.repeats.is_repeat(request):
             return Verdict(Outcome.PENDING)
         async with door.lock:
             # 1 resolve: which credential, whose? Together with a first factor shown a moment ago.
@@ -100,8 +102,8 @@ class Line:
                 self.expect(point.id, verdict)
             # 4 policies: they can refuse, never grant.
             passage = self._passage(point, verdict, request.at)
-            if passage is not None:
-                verdict = deny(verdict, *await self.panel.ask(point.policies + door.facts.policies, passage))
+            if passage is not None and (policies := point.policies + door.facts.policies):
+                verdict = deny(verdict, *await self.panel.ask(policies, passage))
             # 5 record: a refusal without waiting, a grant before the door is told.
             if verdict.outcome is Outcome.DENIED or passage is None:
                 return self._refuse(point, verdict, request)
@@ -110,7 +112,7 @@ class Line:
                 return self._refuse(point, deny(verdict, NOT_DURABLE), request)
             # 6 door: release it, and show the person.
             opened = await door.grant(verdict, position, passage)
-            self.show(point.id, Feedback(FeedbackKind.GRANTED, verdict.says) if opened else NO_ANSWER)
+            self.show(point.id, WELCOME if opened else NO_ANSWER)
             # 7 publish: the journal has woken its readers; nobody waits for them.
             return verdict
 
@@ -159,13 +161,10 @@ class Line:
 
     def _too_late(self, request: Request) -> tuple[Check, ...]:
         age = self.clock.monotonic() - request.received
-        kinds = {identifier.type for identifier in request.identifiers}
-        lifetime = min(
-            (READ_LIFETIME.get(kind, READ_LIFETIME_ELSE) for kind in kinds), default=READ_LIFETIME_ELSE
-        )
-        return (
-            (Check(Reason.OTHER, "door.too_late", detail=f"read {age:.1f} s ago"),) if age > lifetime else ()
-        )
+        for identifier in request.identifiers:
+            if age > READ_LIFETIME.get(identifier.type, READ_LIFETIME_ELSE):
+                return (Check(Reason.OTHER, "door.too_late", detail=f"read {age:.1f} s ago"),)
+        return ()
 
     def _wait_for_more(self, point: AccessPoint, presented: Presented, verdict: Verdict) -> None:
         """Not yet: the first factor stays at the access point until the next one, another card, or the deadline."""
@@ -227,6 +226,25 @@ def deny(verdict: Verdict, *checks: Check) -> Verdict:
     )
 
 
+class _Queue:
+    """What waits at one access point, and its one worker."""
+
+    __slots__ = ("_woken", "requests")
+
+    def __init__(self) -> None:
+        self.requests: deque[Request] = deque()
+        self._woken: asyncio.Future[None] | None = None
+
+    def put(self, request: Request) -> None:
+        self.requests.append(request)
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+    def filled(self) -> asyncio.Future[None]:
+        self._woken = asyncio.get_running_loop().create_future()
+        return self._woken
+
+
 class Queues:
     """One queue per access point: requests there are worked off one after the other, and those who wait are few."""
 
@@ -235,20 +253,21 @@ class Queues:
     def __init__(self, line: Line, overflow: Callable[[str], None]) -> None:
         self._line = line
         self._overflow = overflow
-        self._queues = {point: asyncio.Queue[Request](self.LENGTH) for point in line.points}
+        self._queues = {point: _Queue() for point in line.points}
 
     def submit(self, request: Request) -> None:
         """Take a request in; returns at once. A full queue refuses and says so (a reader gone mad)."""
-        try:
-            self._queues[request.access_point].put_nowait(request)
-        except asyncio.QueueFull:
+        queue = self._queues[request.access_point]
+        if len(queue.requests) >= self.LENGTH:
             self._overflow(request.access_point)
+            return
+        queue.put(request)
 
     def hand_over(self, successor: Queues) -> None:
         """Give what still waits to the queues that replace these; what has no access point any more is dropped."""
         for queue in self._queues.values():
-            while not queue.empty():
-                request = queue.get_nowait()
+            while queue.requests:
+                request = queue.requests.popleft()
                 if request.access_point in successor._queues:
                     successor.submit(request)
 
@@ -257,9 +276,11 @@ class Queues:
             for queue in self._queues.values():
                 tasks.create_task(self._work(queue))
 
-    async def _work(self, queue: asyncio.Queue[Request]) -> None:
+    async def _work(self, queue: _Queue) -> None:
         while True:
-            request = await queue.get()
+            while not queue.requests:
+                await queue.filled()
+            request = queue.requests.popleft()
             try:
                 await self._line.request(request)
             except (

@@ -16,6 +16,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from menwei.cardformats import FORMATS, CardFormatError, is_random, normalise
 from menwei.changes import (
+    DocumentTaken,
     RightsError,
     UnknownCredential,
     UnknownHolder,
@@ -23,6 +24,7 @@ from menwei.changes import (
 from menwei.entryview import place
 from menwei.model import FOREVER, Credential, CredentialIdentifier, CredentialState
 from menwei.plugin import NotReady
+from menwei.readers import card_reader
 from menwei.routes import WHOLE, Call, Done, Model, Problem, Role, Route, number
 from menwei.supervisor import DeviceState
 
@@ -119,6 +121,8 @@ def refusing() -> Iterator[None]:
     """What the rights refuse, as an answer to the caller."""
     try:
         yield
+    except DocumentTaken as error:
+        raise Problem(HTTPStatus.CONFLICT, error.says, holder=str(error.holder)) from None
     except (UnknownHolder, UnknownCredential) as error:
         raise Problem(HTTPStatus.NOT_FOUND, error.says, **error.values) from None
     except RightsError as error:
@@ -147,8 +151,14 @@ async def list_readers(call: Call) -> ReaderList:
     ]
     for device in call.house.drivers():
         info = call.house.supervisor.info(device) if device in ready else None
-        desks = (reader for reader in info.readers if (device, reader) not in site.readers) if info else ()
-        found += [ReaderOut(id=f"{device}/{reader}", place="", connected=True) for reader in desks]
+        if info is None:
+            continue
+        desks = (reader for reader in info.readers if (device, reader) not in site.readers)
+        found += [
+            ReaderOut(id=f"{device}/{reader}", place="", connected=True)
+            for reader in desks
+            if reader not in info.documents
+        ]
     return ReaderList(readers=tuple(found))
 
 
@@ -182,11 +192,10 @@ async def _existing(call: Call) -> int:
 
 def _reader(call: Call, text: str) -> tuple[str, str]:
     """A door's reader, or one at a desk that belongs to no door."""
-    device, _, reader = text.partition("/")
-    here = call.house.supervisor.info(device) if device in call.house.drivers() else None
-    if (device, reader) not in call.house.site.readers and (here is None or reader not in here.readers):
-        raise Problem(HTTPStatus.NOT_FOUND, "web.no_reader", "body.reader")
-    return device, reader
+    try:
+        return card_reader(call.house, text)
+    except KeyError:
+        raise Problem(HTTPStatus.NOT_FOUND, "web.no_reader", "body.reader") from None
 
 
 async def _enrol(call: Call, holder: int, card: CredentialIdentifier) -> Added:

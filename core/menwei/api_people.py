@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from menwei.api_credentials import DESK, Added, NewCard, ShortText, audit_desk, card_of, refusing
+from menwei.api_documents import Handle
 from menwei.model import FOREVER, Credential, CredentialState, IdentifierType
 from menwei.people import Person
 from menwei.routes import NOT_BLANK, WHOLE, Call, Done, Model, Problem, Route, number
@@ -23,13 +24,15 @@ HolderId = Annotated[int, Field(ge=0, lt=1 << 53), WHOLE]
 
 class NewPerson(Model):
     """Somebody to enter. `external_id` is their number in another list, or their room; no two have the same.
-    With `card`, the person and the card are entered together or not at all."""
+    `document` is the handle of an identity document that was just read (`/api/documents/capture`). With `card`, the
+    person and the card are entered together or not at all."""
 
     name: NameText
     external_id: ShortText | None = None
     phone: ShortText = ""
     note: NoteText = ""
     extended: bool = False
+    document: Handle | None = None
     card: NewCard | None = None
 
 
@@ -81,7 +84,8 @@ class PersonList(Model):
 
 
 class PersonOut(Model):
-    """One person. What is sealed is None without an unlocked session."""
+    """One person. What is sealed is None without an unlocked session. `document` is the end of their identity
+    document's number, empty for somebody without one."""
 
     id: int
     name: str | None
@@ -91,6 +95,7 @@ class PersonOut(Model):
     extended: bool
     created: float
     ended: float | None
+    document: str
     credentials: tuple[CredentialOut, ...]
 
 
@@ -164,6 +169,7 @@ async def get_person(call: Call) -> PersonOut:
         extended=person.extended,
         created=person.created,
         ended=person.ended,
+        document=person.document,
         credentials=tuple(_credential(credential, person, now) for credential in person.credentials),
     )
 
@@ -216,6 +222,7 @@ async def add_person(call: Call) -> Added:
             phone=body.phone,
             note=body.note,
             extended=body.extended,
+            document=body.document or "",
             actor=call.who,
             **first,
         )

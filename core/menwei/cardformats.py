@@ -43,6 +43,8 @@ LONGEST = 64
 _HEX = re.compile(r"[0-9A-Fa-f]{2}(?:[ :-]?[0-9A-Fa-f]{2})*")
 _DECIMAL = re.compile(r"[0-9]{1,10}")
 _PAIR = re.compile(r"([0-9]{1,5}),([0-9]{1,5})")
+_AS_KEPT = re.compile("[0-9A-F]{8}|[0-9A-F]{14}|[0-9A-F]{16}|[0-9A-F]{20}")
+_BYTES = (UID, UID_REVERSED)
 _FORMAT_NAME = re.compile(r"[A-Za-z0-9_-]{1,32}")
 
 
@@ -63,6 +65,8 @@ def normalise(format: str, value: str) -> CredentialIdentifier:
 
     Takes lower case, and spaces, colons or dashes between hex bytes. Raises `CardFormatError`.
     """
+    if isinstance(value, str) and format in _BYTES and _AS_KEPT.fullmatch(value):  # nearly every read
+        return CredentialIdentifier(IdentifierType.CARD, format, value)
     if not isinstance(format, str) or format not in FORMATS:
         shown = format if isinstance(format, str) and _FORMAT_NAME.fullmatch(format[:33]) else "?"
         raise CardFormatError("card.format_unknown", {"format": shown})

@@ -7,7 +7,7 @@ Applying the same change twice is the same as applying it once. Personal values 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from menwei.model import AccessProfile, CredentialState, IdentifierType
@@ -66,6 +66,16 @@ class ExternalIdTaken(RightsError):
     says = "rights.external_id_taken"
 
 
+class DocumentTaken(RightsError):
+    """The identity document is known as that of another holder, who has not ended; `holder` says whose."""
+
+    says = "rights.document_taken"
+
+    def __init__(self, holder: int) -> None:
+        super().__init__(f"this identity document is that of holder {holder}")
+        self.holder = holder
+
+
 class NotReviewed(RightsError):
     """A plugin that must look at this change failed over it."""
 
@@ -101,6 +111,21 @@ class PutHolder:
 
     def describe(self) -> dict[str, Any]:
         return {"holder": self.id, "extended": self.extended}
+
+
+@dataclass(frozen=True, slots=True)
+class SetDocument:
+    """A person is known by this identity document: `keys.blind` of its number (`documents.py`), and its last four
+    characters, sealed. Refused when it is another holder's, unless somebody looked and said that it is `shared` (a list
+    in which one person stands twice)."""
+
+    holder: int
+    document: bytes
+    sealed: bytes
+    shared: bool = False
+
+    def describe(self) -> dict[str, Any]:
+        return {"holder": self.holder}
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +219,8 @@ class PutIdentifier:
     digest: bytes
     type: IdentifierType
     format: str
+    number: bytes | None = field(default=None, repr=False)
+    """The card's number, sealed (`boardnumbers.py`), where a board that decides alone has to be given it."""
 
     def describe(self) -> dict[str, Any]:
         return {"credential": self.credential, "type": str(self.type), "format": self.format}
@@ -247,6 +274,7 @@ class RemoveProfile:
 
 Change = (
     PutHolder
+    | SetDocument
     | EndHolder
     | RemoveHolder
     | PutCredential

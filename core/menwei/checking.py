@@ -6,15 +6,23 @@ policy and plugin are checked against the plugin's own models. Nothing is connec
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from menwei import certificate
+from menwei.boardchecks import board_faults
 from menwei.config import Loaded, Problem, load
+from menwei.forms import unseen
 from menwei.loader import LoadedPlugin, PluginState
 from menwei.loader import load as load_plugins
-from menwei.plugin import Driver
-from menwei.problems import Fault
-from menwei.site import build_site
+from menwei.messages import Messages
+from menwei.model import AccessPoint
+from menwei.plugin import Driver, Recognizer
+from menwei.problems import Fault, Words
+from menwei.site import build_site, door_missing
 
 
 def check_all(config: Path) -> list[Problem]:
@@ -29,6 +37,9 @@ def check_all(config: Path) -> list[Problem]:
         *_policies(loaded, plugins),
         *_notifiers(loaded, plugins),
         *_cameras(loaded, plugins),
+        *_recognizers(loaded, plugins),
+        *_forms(loaded, plugins),
+        *_tls(loaded),
     ]
     return sorted(found, key=lambda problem: (problem.file, problem.line, problem.column))
 
@@ -52,7 +63,8 @@ def _drivers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Proble
             continue
         options = loaded.check_plugin_options(("devices", device), drivers[section.driver].Config)
         found += options if isinstance(options, list) else []
-    return found + _deciders(loaded, drivers)
+    deciding = [loaded.problem(fault) for fault in board_faults(loaded, drivers)]
+    return found + _deciders(loaded, drivers) + deciding
 
 
 def _deciders(loaded: Loaded, drivers: Mapping[str, type[Driver]]) -> list[Problem]:
@@ -114,3 +126,81 @@ def _cameras(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Proble
         for point in (site.access_points[id] for id in door.access_points)
         if point.cameras and not any(point.watched_for(kind) for kind in kinds)
     ]
+
+
+def _tls(loaded: Loaded) -> list[Problem]:
+    """A certificate that cannot be used: the doors would be served, and the console to this machine alone."""
+    assert loaded.config is not None
+    tls = loaded.config.web.tls
+    if tls is None:
+        return []
+    try:
+        certificate.context(*tls.files(loaded.path.parent))
+    except certificate.CertificateTrouble as trouble:
+        path = ("web", "tls", trouble.part)
+        return [loaded.problem(Fault(path, f"config.tls.{trouble.kind}", {"file": str(trouble.file)}))]
+    return []
+
+
+def _forms(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
+    """Doors that lack what their form needs, or call a part seen that their device's driver can not see."""
+    assert loaded.config is not None
+    drivers = {cls.name: cls for plugin in plugins.values() for cls in plugin.drivers}
+    site, found = build_site(loaded.config), []
+    for door in site.doors.values():
+        if door.form is None:
+            continue
+        values = {"form": str(door.form)}
+        for lack in door_missing(site, door):
+            found.append(Fault(("doors", door.id, lack.key), f"config.form.{lack.says}", values))
+        section = loaded.config.devices.get(door.device)
+        driver = drivers.get(section.driver) if section else None
+        for part in unseen(door, driver.inputs) if driver is not None else ():
+            names = {"driver": driver.name if driver else "", "part": str(part)}
+            key = "config.form.unseen_contact" if part == "contact" else "config.form.unseen"
+            found.append(Fault(("doors", door.id, part.value), key, names))
+    return [loaded.problem(fault) for fault in found]
+
+
+def _recognizers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
+    """What the recognizers themselves have against serving these access points so."""
+    assert loaded.config is not None
+    points = build_site(loaded.config).access_points
+    found: list[Problem] = []
+    for plugin in plugins.values():
+        if not plugin.recognizers:
+            continue
+        words = _words(plugin)
+        for cls in plugin.recognizers:
+            options = loaded.check_plugin_options(("plugins", plugin.name), cls.Config)
+            if not isinstance(options, list):
+                found += objections(loaded, plugin, cls, options, points.values(), words)
+    return found
+
+
+def _words(plugin: LoadedPlugin) -> Words:
+    """The core's sentences and the plugin's, where it has any."""
+    words = Messages()
+    if any((Path(folder) / "locale").is_dir() for folder in sys.modules[plugin.package].__path__):
+        words.add(plugin.package)
+    return words.t
+
+
+def objections(
+    loaded: Loaded,
+    plugin: LoadedPlugin,
+    cls: type[Recognizer],
+    options: Any,
+    points: Iterable[AccessPoint],
+    words: Words,
+) -> list[Problem]:
+    """`Recognizer.objections` at their places in the file. `words` knows the plugin's sentences. Never raises."""
+    where: tuple[str | int, ...] = ("plugins", plugin.name)
+    try:
+        served = [point for point in points if point.watched_for(cls.identifier)]
+        against = cls.objections(options, served, loaded.data / plugin.name)
+        faults = [Fault((*where, *one.path), one.message, one.values) for one in against]
+    except (Exception, SystemExit) as error:
+        values = {"detail": f"{cls.name}: {type(error).__name__}: {error}"}
+        return [loaded.problem(Fault(where, "config.plugin_failed", values))]
+    return [replace(loaded.problem(fault), words=words) for fault in faults]

@@ -68,12 +68,8 @@ def resolve(
 ) -> Presented:
     """Step 1. Whose are these, together with what was shown `before`? A typed number proves the credential before it;
     without one it stands for itself. Two things of two holders are nobody's."""
-    credential, factors, checks, duress = (
-        before.credential,
-        set(before.factors),
-        list(before.checks),
-        before.duress,
-    )
+    credential, factors, duress = before.credential, before.factors, before.duress
+    checks: list[Check] = list(before.checks)
     for identifier in shown:
         if (
             identifier.type is IdentifierType.PIN
@@ -82,9 +78,9 @@ def resolve(
         ):
             digest = hashes.pin(credential.id, identifier.value)
             if credential.pin and digest == credential.pin:
-                factors.add(IdentifierType.PIN)
+                factors |= {IdentifierType.PIN}
             elif credential.duress and digest == credential.duress:
-                factors.add(IdentifierType.PIN)
+                factors |= {IdentifierType.PIN}
                 duress = True
             else:
                 checks.append(Check(Reason.INVALID_PIN, "door.wrong_pin"))
@@ -97,11 +93,11 @@ def resolve(
         elif credential is not None and found.holder != credential.holder:
             checks.append(Check(Reason.UNAUTHORIZED, "door.two_people", detail=str(identifier.type)))
         else:
-            factors.add(identifier.type)
+            factors |= {identifier.type}
             if credential is not None and credential.id != found.id:
                 checks.extend(standing(found, None))
             credential = credential or found
-    return Presented(credential, frozenset(factors), tuple(checks), duress)
+    return Presented(credential, factors, tuple(checks), duress)
 
 
 def level_in_force(levels: Sequence[LevelInForce], times: Times, at: float) -> SecurityLevel | None:
@@ -135,9 +131,9 @@ def rules(
 ) -> list[Check]:
     """Step 3. Every reason why this credential may not pass here at `at`; empty when it may."""
     checks = standing(credential, at)
-    schedules = [
-        schedule for profile in credential.profiles for schedule in view.rules_for(profile, access_point)
-    ]
+    schedules: list[str] = []
+    for profile in credential.profiles:
+        schedules += view.rules_for(profile, access_point)
     if not schedules:
         checks.append(Check(Reason.UNAUTHORIZED, "door.no_right"))
     else:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from menwei.boardfacts import BoardDecision
 from menwei.cardformats import CardFormatError, normalise
 from menwei.decide import PIN_FORMAT
 from menwei.doors import COMMAND_TIME, DoorRuntime
@@ -28,7 +29,7 @@ from menwei.model import (
     IdentifierType,
     Request,
 )
-from menwei.patience import beside
+from menwei.patience import Patience
 from menwei.plugin import Clock, Driver, NotReady
 from menwei.supervisor import DeviceState, Supervisor
 
@@ -41,6 +42,8 @@ DIGITS = 16
 """The longest number that is taken from a keypad; PINs and visitor codes are shorter."""
 DOCUMENT_NAME = 70
 """The longest name that an identity document has room for."""
+KEPT_FEEDBACK = 256
+"""Feedback in the site's words: a few dozen, but policies may bring sentences of their own."""
 DOCUMENT_NUMBER = re.compile("[0-9A-Z]{9,18}")
 
 
@@ -58,11 +61,14 @@ class Devices:
         self._captures: dict[tuple[str, str], asyncio.Future[CredentialIdentifier]] = {}
         self._documents: dict[tuple[str, str], asyncio.Future[Document]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lights = Patience(COMMAND_TIME)
+        self._shown: dict[Feedback, Feedback] = {}
         self._unassigned: set[tuple[str, str]] = set()
         self._inputs: dict[str, set[tuple[str, str]]] = {}
         self.doors: Mapping[str, DoorRuntime] = {}
         self.submit: Callable[[Request], None] = lambda _request: None
         self.on_fire: Callable[[str], None] = lambda _door: None
+        self.merge: Callable[[str, BoardDecision], Awaitable[None]] = _nowhere
         supervisor.on_change(self._changed)
 
     # ------------------------------------------------------------------------------------------- towards the hardware
@@ -75,7 +81,11 @@ class Devices:
 
     def show(self, point: AccessPoint, feedback: Feedback) -> None:
         """Show `feedback` (its text a message key) at the readers of an access point, in the site's language."""
-        shown = Feedback(feedback.kind, self._words(feedback.text), feedback.seconds)
+        shown = self._shown.get(feedback)
+        if shown is None:
+            if len(self._shown) >= KEPT_FEEDBACK:
+                self._shown.clear()
+            shown = self._shown[feedback] = Feedback(feedback.kind, self._words(feedback.text), feedback.seconds, feedback.text)
         for device, reader in point.readers:
             if driver := self._supervisor.driver(device):
                 self._show(driver, device, reader, shown)
@@ -91,7 +101,7 @@ class Devices:
                 error=f"{type(error).__name__}: {error}",
             )
 
-        self._keep(beside(COMMAND_TIME, lambda: driver.feedback(reader, feedback), failed))
+        self._lights.beside(lambda: driver.feedback(reader, feedback), failed)
 
     def _driver(self, device: str) -> Driver:
         driver = self._supervisor.driver(device)
@@ -168,7 +178,20 @@ class Devices:
                     "a read at a reader that belongs to no access point", device=device, reader=reader
                 )
             return
+        if self.site.access_points[point].decides == "controller":
+            log.error("a read at a reader where the controller decides", device=device, reader=reader)
+            return
         self.submit(Request(point, (identifier,), self._clock.now() - (now - received), received))
+
+    async def decided(self, device: str, decision: BoardDecision) -> None:
+        """A board decided by itself. A desk that waits there for a card is given it too."""
+        waiting = self._captures.get((device, decision.reader))
+        if decision.live and waiting is not None and not waiting.done():
+            try:
+                waiting.set_result(normalise(decision.format, decision.value))
+            except CardFormatError as error:
+                log.warning("unreadable card", device=device, reader=decision.reader, error=error.key)
+        await self.merge(device, decision)
 
     def door(self, device: str, lock: str) -> DoorRuntime | None:
         door = self.site.locks.get((device, lock))
@@ -223,6 +246,7 @@ class Devices:
         task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
+        self._lights.close()
         for task in self._tasks:
             task.cancel()
 
@@ -290,6 +314,10 @@ class DeviceReports:
         if door := self._devices.door(self._device, lock):
             door.exit_button()
 
+    def call_button(self, lock: str) -> None:
+        if door := self._devices.door(self._device, lock):
+            door.call_button()
+
     def tamper(self, part: str, active: bool) -> None:
         self._devices.input("Tamper", self._device, part, active)
 
@@ -298,3 +326,13 @@ class DeviceReports:
 
     def fire(self, lock: str, active: bool) -> None:
         self._devices.fire(self._device, lock, active)
+
+    async def decided(self, decision: BoardDecision) -> None:
+        if IdentifierType.CARD not in self._identifiers:
+            log.error("the driver reported a card it did not declare", device=self._device)
+            return
+        await self._devices.decided(self._device, decision)
+
+
+async def _nowhere(device: str, decision: BoardDecision) -> None:
+    raise NotReady("nothing keeps what boards decide")

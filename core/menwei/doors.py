@@ -8,6 +8,7 @@ fire release act in hardware; here they only make an opening rightful.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,7 +28,7 @@ from menwei.model import (
     FeedbackKind,
     Verdict,
 )
-from menwei.patience import within
+from menwei.patience import Patience
 from menwei.plugin import Clock, NotReady, Passage
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,7 @@ class DoorView:
     online: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Released:
     """An opening that is rightful for now, and what to write when it happens or does not."""
 
@@ -121,14 +122,16 @@ class DoorRuntime:
         self._show = show
         self._held = DoorMode.LOCKED
         self._outstanding: list[_Released] = []
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._patience = Patience(COMMAND_TIME)
+        self._due: dict[str, tuple[float, Callable[[], None]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     # ---------------------------------------------------------------------------------------------------- what it is
 
     @property
     def mode(self) -> DoorMode:
         """The mode as commanded: what decisions go by, also while the device is away."""
-        return DoorMode.ACCESSED if self._held is DoorMode.LOCKED and "relock" in self._timers else self._held
+        return DoorMode.ACCESSED if self._held is DoorMode.LOCKED and "relock" in self._due else self._held
 
     def view(self) -> DoorView:
         mode, state = (self.mode, self.state) if self.online else (DoorMode.UNKNOWN, DoorState.UNKNOWN)
@@ -218,7 +221,7 @@ class DoorRuntime:
     ) -> bool:
         deadline = self._clock.monotonic() + COMMAND_TIME
         try:
-            await within(COMMAND_TIME, lambda: command(deadline))
+            await self._patience.within(lambda: command(deadline))
         except (
             Exception
         ) as error:  # whatever a driver raises, the door did not obey: told in the journal, shown as an alarm
@@ -248,18 +251,32 @@ class DoorRuntime:
             self._cancel("pre-alarm", "too-long")
             self._raise(DoorAlarm.NORMAL)
 
+    def let_in(self, position: Position | None, access_point: str) -> None:
+        """The controller let somebody in by itself, and `position` is where that stands: the opening that follows
+        belongs to it."""
+        if self._held in OPEN_MODES:
+            return
+        self._outstanding.append(_Released(position, None, False, access_point))
+        self._after("relock", self.facts.release_time + CONTACT_GRACE, self._not_taken)
+        if self.state is DoorState.OPEN:
+            self._taken_by_all()
+
     def exit_button(self) -> None:
         """Somebody leaves: the lock was released in hardware, the opening that follows is rightful."""
         self._post("ExitButton", {})
-        if "relock" not in self._timers:
+        if "relock" not in self._due:
             self._after("relock", self.facts.release_time + CONTACT_GRACE, self._not_taken)
+
+    def call_button(self) -> None:
+        """Somebody rings: told, and nothing else."""
+        self._post("CallButton", {})
 
     def fire(self, active: bool) -> None:
         self._post("Fire", {"active": active})
 
     def _opened(self, first: bool) -> None:
         extended = any(released.extended for released in self._outstanding)
-        if "relock" in self._timers:
+        if "relock" in self._due:
             self._taken_by_all()
         elif self._held not in OPEN_MODES and not first:
             self._raise(DoorAlarm.DOOR_FORCED_OPEN)
@@ -320,17 +337,52 @@ class DoorRuntime:
         self._journal.post(Entry(kind, self._clock.now(), self.facts.id, access_point, data, personal))
 
     def _after(self, name: str, seconds: float, call: Callable[[], None]) -> None:
-        self._cancel(name)
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, call)
+        """Call it so much later, in place of what waits under that name. One timer serves all that a door waits for,
+        and it is left running when something comes later: at a busy door each release prolongs the one before."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+        self._due[name] = due, call
+        if self._timer is None or self._timer.when() > due:
+            self._wake_at(due)
+
+    def _wake_at(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._on_time)
+
+    def _on_time(self) -> None:
+        assert self._timer is not None
+        now = max(self._timer.when(), asyncio.get_running_loop().time())  # a loop's timer may be a tick early
+        self._timer = None
+        try:
+            for name in sorted(self._due, key=lambda name: self._due[name][0]):
+                due, call = self._due.get(name, (math.inf, _nothing))
+                if due <= now:
+                    del self._due[name]
+                    call()
+        finally:
+            if self._due:
+                self._wake_at(min(due for due, _ in self._due.values()))
 
     def _cancel(self, *names: str) -> None:
         for name in names:
-            if timer := self._timers.pop(name, None):
-                timer.cancel()
+            self._due.pop(name, None)
+
+    def retire(self) -> None:
+        """The site has this door no longer, or at another lock: what was open about it is brought to its end."""
+        self._not_taken()
+        self._raise(DoorAlarm.NORMAL)
+        self.close()
 
     def close(self) -> None:
         """At the end of the program: no timer outlives it."""
-        self._cancel(*list(self._timers))
+        self._due.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _nothing() -> None: ...
 
 
 class Doors(dict[str, DoorRuntime]):

@@ -65,7 +65,7 @@ SHOWN = frozenset(
 )
 """What a guard wants to see go by; a contact's every move is not among it."""
 
-LIVE = SHOWN | {"AccessTaken", "DoorState", "DoorMode", "ExitButton", "DeviceState"}
+LIVE = SHOWN | {"AccessTaken", "DoorState", "DoorMode", "ExitButton", "CallButton", "DeviceState"}
 """What the live stream sends: these too, because each may change how a door looks."""
 
 _TONES = {
@@ -144,6 +144,9 @@ def _words(call: Call, entry: Recorded) -> tuple[str, str]:
         return call.t("entry.DoorMode", mode=call.t(f"mode.{data['mode']}")), ""
     if entry.kind == "DoorState":
         return call.t("entry.DoorState", state=call.t(f"state.{data['state']}")), ""
+    if entry.kind == "AccessGranted" and data.get("decided") == "controller":
+        key = "entry.by_controller_against" if data.get("against") else "entry.by_controller"
+        return call.t("outcome.AccessGranted"), call.t(key)
     if entry.kind == "AccessDenied":
         checks = data.get("checks") or [{"reason": "Other"}]
         return call.t("outcome.AccessDenied"), call.t(f"reason.{checks[0]['reason']}")

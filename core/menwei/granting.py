@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -22,9 +23,13 @@ from menwei.model import (
     Actor,
     Credential,
     CredentialIdentifier,
+    CredentialState,
+    Door,
     DoorMode,
+    IdentifierType,
 )
 from menwei.permissions import Fact, Transaction
+from menwei.readers import card_reader
 from menwei.store import Store
 from menwei.store import Transaction as CoreTransaction
 
@@ -41,8 +46,11 @@ RECORD_PATIENCE = 5.0
 """Seconds a plugin's own fact may wait to be durable: nobody stands at a door for it."""
 
 
-def grants(plugin: LoadedPlugin, allowed: Iterable[str], house: House, keys: Keys) -> dict[str, Any]:
-    """What `plugin` is handed, by permission; `allowed` are the words of its manifest that the config allows."""
+def grants(
+    plugin: LoadedPlugin, allowed: Iterable[str], house: House, keys: Keys, data: Path | None = None
+) -> dict[str, Any]:
+    """What `plugin` is handed, by permission; `allowed` are the words of its manifest that the config allows, `data` is
+    the site's folder (None: no plugin keeps files here)."""
     words = frozenset(allowed)
     granted: dict[str, Any] = {}
     if plugin.schema is not None or "rights" in words:
@@ -52,6 +60,11 @@ def grants(plugin: LoadedPlugin, allowed: Iterable[str], house: House, keys: Key
         granted["people"] = PluginPeople(plugin.name, house)
     if "doors" in words:
         granted["doors"] = PluginDoors(plugin.name, house)
+    if "files" in words and data is not None:
+        granted["files"] = PluginFiles(plugin.name, data / plugin.name, keys)
+    if "subjects" in words:
+        kinds = tuple((cls.identifier, cls.format) for cls in plugin.recognizers)
+        granted["subjects"] = PluginSubjects(kinds, house, keys)
     if plugin.manifest is not None:
         asked = plugin.manifest.permissions
         own = {name: f"{plugin.package}.{name}" for name in asked.publishes}
@@ -213,6 +226,14 @@ class PluginPeople:
     async def end(self, tx: Transaction, holder: int, *, by: Actor | None = None) -> None:
         await self.house.people.end(holder, actor=on_behalf(self.plugin, by), tx=core_transaction(tx))
 
+    async def identify(self, tx: Transaction, holder: int, handle: str, *, by: Actor) -> None:
+        await self.house.people.documents.identify(
+            holder, handle, who=by, actor=on_behalf(self.plugin, by), tx=core_transaction(tx)
+        )
+
+    async def by_documents(self, numbers: Sequence[str]) -> Mapping[str, frozenset[int]]:
+        return await self.house.people.documents.by_numbers(numbers)
+
     async def by_external_id(self, external_id: str) -> int | None:
         return await self.house.people.by_external_id(external_id)
 
@@ -221,9 +242,7 @@ class PluginPeople:
         return {person.id: person for person in found if person is not None}
 
     async def capture(self, reader: str, seconds: float) -> CredentialIdentifier:
-        device, _, name = reader.partition("/")
-        if (device, name) not in self.house.site.readers:
-            raise KeyError(reader)
+        device, name = card_reader(self.house, reader)
         return await self.house.capture(device, name, seconds)
 
 
@@ -236,6 +255,60 @@ class PluginDoors:
 
     async def command(self, door: str, mode: DoorMode, reason: str) -> CommandResult:
         return await self.house.line.command(door, mode, Actor(self.plugin, "plugin", "plugin"), reason)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginFiles:
+    """The `files` permission."""
+
+    plugin: str
+    folder: Path
+    keys: Keys
+
+    def subkey(self, purpose: str) -> bytes:
+        return self.keys.subkey(f"plugin/{self.plugin}/{purpose}")
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSubjects:
+    """The `subjects` permission. `kinds` are what the plugin's own recognizers deliver: about cards it cannot ask."""
+
+    kinds: tuple[tuple[IdentifierType, str], ...]
+    house: House
+    keys: Keys
+
+    def admitted(self, access_point: str, subjects: Iterable[str]) -> frozenset[str]:
+        snapshot, now = self.house.rights.snapshot, self.house.clock.now()
+
+        def opens(credential: Credential) -> bool:
+            return (
+                credential.state is CredentialState.ENABLED
+                and now < credential.valid_to
+                and any(snapshot.rules_for(profile, access_point) for profile in credential.profiles)
+            )
+
+        return frozenset(
+            subject
+            for subject in subjects
+            if (own := self._of(subject)) is not None
+            and own.state is CredentialState.ENABLED
+            and now < own.valid_to
+            and any(opens(credential) for credential in snapshot.of_holder(own.holder))
+        )
+
+    def credential(self, subject: str) -> int | None:
+        found = self._of(subject)
+        return None if found is None else found.id
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        return self.house.rights.snapshot.on_change(callback)
+
+    def _of(self, subject: str) -> Credential | None:
+        for kind, form in self.kinds:
+            digest = self.keys.digest(CredentialIdentifier(kind, form, subject))
+            if found := self.house.rights.snapshot.find(digest):
+                return found
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +350,10 @@ class PluginFacts:
                 yield _fact(entry)
                 await journal.advance(cursor, entry.position)
 
+    def hear(self, kinds: Iterable[str]) -> AsyncIterator[Fact]:
+        wanted, journal = self._heard(kinds), self.house.journal
+        return _each(journal.follow(None, journal.head, wanted))
+
     async def audit(
         self,
         actor: Actor,
@@ -310,6 +387,12 @@ class PluginFacts:
         return Entry(self.own[kind], self.house.clock.now(), door, access_point, data or {}, personal)
 
 
+async def _each(batches: AsyncIterator[list[Recorded]]) -> AsyncIterator[Fact]:
+    async for batch in batches:
+        for entry in batch:
+            yield _fact(entry)
+
+
 def _fact(entry: Recorded) -> Fact:
     return Fact(str(entry.position), entry.kind, entry.at, entry.door, entry.access_point, entry.data)
 
@@ -340,6 +423,10 @@ class PluginSite:
     def access_points(self) -> Mapping[str, AccessPoint]:
         return self.house.site.access_points
 
+    @property
+    def doors(self) -> Mapping[str, Door]:
+        return self.house.site.doors
+
     def door(self, door: str) -> DoorView:
         return self.house.doors.view(door)
 
@@ -350,8 +437,10 @@ __all__ = [
     "OwnTransaction",
     "PluginDoors",
     "PluginFacts",
+    "PluginFiles",
     "PluginPeople",
     "PluginRights",
     "PluginSite",
+    "PluginSubjects",
     "grants",
 ]

@@ -22,6 +22,13 @@ from menwei.access import Line, Queues
 from menwei.accounts import Accounts
 from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget, probe
 from menwei.background import Services
+from menwei.boardchecks import abilities
+from menwei.boardfacts import BoardAbilities
+from menwei.boardlog import BoardLog
+from menwei.boardplan import alone
+from menwei.boards import Boards
+from menwei.certificate import CertificateTrouble
+from menwei.checking import objections
 from menwei.clock import TrustedClock
 from menwei.config import Loaded, Problem, build_site, load
 from menwei.devices import Devices
@@ -36,7 +43,7 @@ from menwei.loader import LoadedPlugin, PluginRow, plugins_table
 from menwei.loader import load as load_plugins
 from menwei.memory import Memories
 from menwei.messages import Messages
-from menwei.model import Actor, CredentialIdentifier, DeviceInfo, DoorMode, Feedback
+from menwei.model import Actor, CredentialIdentifier, DeviceInfo, Document, DoorMode, Feedback
 from menwei.notify import NotifierRunner
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
@@ -84,6 +91,8 @@ class Menwei:
     plugins: Mapping[str, LoadedPlugin]
     supervisor: Supervisor
     devices: Devices
+    boards: Boards
+    board_log: BoardLog
     doors: Doors
     line: Line
     recognizers: Recognizers
@@ -101,6 +110,8 @@ class Menwei:
         self._options: list[Problem] = []
         self._overflows: set[str] = set()
         self.services = Services()
+        self.web_trouble: CertificateTrouble | None = None
+        """Why the console is served to this machine only, although it is configured for others. Set by `serving.py`."""
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
@@ -144,6 +155,11 @@ class Menwei:
         self.supervisor = Supervisor({})
         sentence = partial(self.messages.says, self.site.language)
         self.devices = Devices(self.site, self.supervisor, self.journal, self.clock, sentence)
+        self.boards = Boards(self.rights, self.keys, self.journal, self.clock, self.supervisor)
+        self.board_log = BoardLog(
+            self.site, self.rights.snapshot, self.keys, self.journal, self.clock, self.boards.learn
+        )
+        self.devices.merge = self.board_log.merge
         self.schedules = self._compile()
         self.recognizers = Recognizers(self.journal, self.clock, self._show)
         self.line = self._line()
@@ -176,6 +192,9 @@ class Menwei:
         await self.supervisor.start()
         self._stack.push_async_callback(self.supervisor.stop)
         self._stack.callback(self.devices.close)
+        self._stack.callback(self.board_log.close)
+        self.boards.start()
+        self._stack.push_async_callback(self.boards.stop)
         self._stack.callback(self.line.pendings.close)
         upkeep = Upkeep(self)
         notifiers, services = self._notifiers(), self.services.runners
@@ -212,8 +231,8 @@ class Menwei:
         return self.loaded.config
 
     async def _assemble(self) -> None:
-        """Join the site's doors, policies and devices; called at start and after an adoption. A door whose facts did
-        not change goes on as it is, with its timers and alarms."""
+        """Join the site's doors, policies and devices; called at start and after an adoption. A door whose lock is the
+        same goes on as it is, with its timers and alarms."""
         left_in = {
             door: str(entry.data.get("mode", ""))
             for door, entry in (await self.journal.latest("DoorMode")).items()
@@ -222,7 +241,8 @@ class Menwei:
         self.doors = Doors()
         for facts in self.site.doors.values():
             old = before.get(facts.id)
-            if old is not None and old.facts == facts:
+            if old is not None and (old.facts.device, old.facts.lock) == (facts.device, facts.lock):
+                old.facts = facts  # its times and sides may be others now; what goes on there is the same
                 self.doors[facts.id] = old
                 continue
             door = DoorRuntime(
@@ -231,8 +251,9 @@ class Menwei:
             if left_in.get(facts.id):
                 door.restore(DoorMode(left_in[facts.id]))
             self.doors[facts.id] = door
-            if old is not None:
-                old.close()
+        for old in before.values():
+            if self.doors.get(old.facts.id) is not old:
+                old.retire()
         policies, missing = self._policies()
         self.line.points = self.site.access_points
         self.line.doors = self.doors
@@ -241,6 +262,10 @@ class Menwei:
         self.devices.doors = self.doors
         self.devices.on_fire = self._fire
         self.people.formats = SURE_FORMATS | self._card_formats()
+        self.board_log.site, self.board_log.doors = self.site, self.doors
+        self.people.board_formats = await self.boards.replace(
+            self.site, self._board_abilities(), frozenset(self._settings.devices), self.doors
+        )
         self._restart_queues()
         await self.supervisor.replace(self._supervised())
         await self.recognizers.replace(self._recognizers(), self.site.access_points)
@@ -265,6 +290,9 @@ class Menwei:
         ]
         return frozenset[str]().union(*(cls.card_formats for cls in used))
 
+    def _board_abilities(self) -> dict[str, BoardAbilities]:
+        return abilities(self.loaded, {cls.name: cls for p in self.plugins.values() for cls in p.drivers})
+
     def _supervised(self) -> dict[str, Supervised]:
         self._options = []
         drivers = {cls.name: (plugin, cls) for plugin in self.plugins.values() for cls in plugin.drivers}
@@ -282,13 +310,16 @@ class Menwei:
             # A door that is new or changed knows neither contact nor lock: its device says all that when it connects.
             doors = tuple(door for door in self.site.doors.values() if door.device == device)
             make = partial(self._driver, device, plugin, cls, options)
-            wanted[device] = Supervised(make, settings=(section, options, doors))
+            deciding = alone(self.site, device)
+            wanted[device] = Supervised(make, settings=(section, options, doors, deciding))
         return wanted
 
     def _driver(
         self, device: str, plugin: LoadedPlugin, cls: type[Driver], options: Any, announce: Ready
     ) -> Driver:
-        context = replace(self.context(plugin), memory=self._memories.of(device), device=device)
+        context = replace(
+            self.context(plugin), memory=self._memories.of(device), device=device, alone=alone(self.site, device)
+        )
         return cls(context, options, self.devices.reports(device, cls.identifiers, announce))
 
     def _recognizers(self) -> dict[str, Wanted]:
@@ -303,6 +334,9 @@ class Menwei:
                     self._options += options
                     wanted[name] = Wanted(cls, partial(_wrong_recognizer, options), options)
                     continue
+                self._options += objections(
+                    self.loaded, plugin, cls, options, self.site.access_points.values(), self.messages.t
+                )
                 make = partial(cls, self.context(plugin), options)
                 wanted[name] = Wanted(cls, make, options)
         return wanted
@@ -337,7 +371,7 @@ class Menwei:
         allow = self._settings.plugins[plugin.name].allow
         allowed = plugin.manifest.permissions.allowed(allow) if plugin.manifest is not None else ()
         return Context(
-            plugin.name, structlog.get_logger(plugin.name), self.clock, granted=grants(plugin, allowed, self, self.keys),
+            plugin.name, structlog.get_logger(plugin.name), self.clock, granted=grants(plugin, allowed, self, self.keys, self.data),
             view=PluginSite(self), find_service=partial(self.services.find_for, plugin),
         )  # fmt: skip
 
@@ -431,6 +465,10 @@ class Menwei:
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
         """The next card at a chosen reader, for enrolment; see `Devices.capture`."""
         return await self.devices.capture(device, reader, seconds)
+
+    async def capture_document(self, device: str, reader: str, seconds: float) -> Document:
+        """The next identity document at a chosen enrolment reader; see `Devices.capture_document`."""
+        return await self.devices.capture_document(device, reader, seconds)
 
     async def explain(self, holder: int, access_point: str, at: float | None = None) -> Explanation:
         """Would this person pass, and if not, why? Raises `KeyError` for an unknown holder or access point."""

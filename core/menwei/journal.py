@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 
 from menwei import journal_file, journal_upkeep
 from menwei.chain import JOURNAL_GAP, START, Break, JournalKeys, Position, Verification, blind_holder
+from menwei.deadlines import Deadlines
 from menwei.journal_entry import (
     Entry,
     JournalClosed,
@@ -104,6 +105,8 @@ class Journal(JournalReader):
         self._gap: _Gap | None = None
         self._trouble: Trouble | None = None
         self._waiters: set[asyncio.Future[None]] = set()
+        self._deadlines: dict[float, Deadlines[Draft]] = {}
+        """by patience: a handful of constants in the program"""
         self._opened: asyncio.Future[None] = self._loop.create_future()
         listener = Listener(self._on_opened, self._on_trouble, self._on_settled)
         self._writer = Writer(path, site, keys, self._loop, listener, now)
@@ -149,6 +152,8 @@ class Journal(JournalReader):
         )  # first: the last connection to close tidies the write-ahead log away, and must be able to write
         await asyncio.to_thread(self._writer.join)
         self._wake(JournalClosed("the journal was closed"))
+        for deadlines in self._deadlines.values():
+            deadlines.close()
         self._lock.release()
         if self._lost:
             raise JournalError(f"{self._lost} entries could not be written before the end")
@@ -171,13 +176,14 @@ class Journal(JournalReader):
         if not self._enqueue(item):
             self._open_gap().passages += 1
             return None
-        timer = self._loop.call_later(patience, self._on_late, item)
+        deadlines = self._deadlines.get(patience)
+        if deadlines is None:
+            deadlines = self._deadlines[patience] = Deadlines(patience, self._on_late)
+        deadlines.add(future, item)
         try:
             return await future
         except JournalError:  # lost while closing: counted with `_lost`, and told by `close`
             return None
-        finally:
-            timer.cancel()
 
     def post(self, entry: Entry) -> None:
         """Hands an entry over without waiting. When too many wait it is dropped, counted, and told in a JournalGap
@@ -265,8 +271,7 @@ class Journal(JournalReader):
 
     def _on_late(self, item: Draft) -> None:
         future = item.future
-        if future is None or future.done():
-            return
+        assert future is not None
         if item.position:  # durable in time; it was this loop that was late
             future.set_result(Position.unpack(item.position))
             return

@@ -94,9 +94,9 @@ def draft(entry: Entry, keys: JournalKeys, future: asyncio.Future[Any] | None = 
         raise ValueError(f"not a kind for others to write: {entry.kind!r}")
     if not math.isfinite(entry.at):
         raise ValueError(f"not a time: {entry.at!r}")
-    for text in (entry.kind, entry.door, entry.access_point):
-        if not text.isascii():
-            text.encode()  # half a character, as broken devices send, is refused here and not on the disk
+    texts = entry.kind + entry.door + entry.access_point
+    if not texts.isascii():
+        texts.encode()  # half a character, as broken devices send, is refused here and not on the disk
     at = float(entry.at) + 0.0  # SQLite keeps -0.0 as 0, and the chain would not hold
     data = _json(entry.data).decode()
     made = Draft(
@@ -136,7 +136,7 @@ def recorded_personal(link: Link, keys: JournalKeys) -> RecordedPersonal:
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    text = orjson.dumps(dict(value), default=_mapping)
+    text = orjson.dumps(value if type(value) is dict else dict(value), default=_mapping)
     if len(text) > DATA_LIMIT:
         raise ValueError(f"an entry of {len(text)} bytes: {DATA_LIMIT} is the limit")
     return text

@@ -120,6 +120,21 @@ class JournalReader:
 
         return await self._ask(ask)
 
+    async def merged(self, device: str) -> set[tuple[int, int]]:
+        """(epoch, index) of every entry of this device's own log that stands here. Reads all passages: once at start."""
+        sql = (
+            "SELECT json_extract(data, '$.log.epoch'), json_extract(data, '$.log.index') FROM entry "
+            "WHERE kind = ? AND instr(data, '\"log\":') AND json_extract(data, '$.log.device') = ?"
+        )
+        kinds = ("AccessGranted", "AccessDenied")
+        return await self._ask(
+            lambda connection: {
+                (int(epoch), int(index))
+                for kind in kinds
+                for epoch, index in connection.execute(sql, (kind, device))
+            }
+        )
+
     async def export(
         self,
         after: Position | None = None,

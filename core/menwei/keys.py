@@ -36,6 +36,8 @@ MACHINE_KEY = "machine.key"
 KEY_LENGTH = 32
 DIGEST_LENGTH = 16
 """Bytes kept of a keyed hash: at a million identifiers a chance hit has a probability of 2⁻¹⁰⁸."""
+KEPT_PREFIXES = 64
+"""Kinds and formats of identifiers whose encoding is remembered; there are some ten."""
 KEPT_WITH_THE_KEY = ("store.db", "journal.db", "keys.db")
 """Files that are worthless without the machine key: where one of them is, a missing key is not made anew."""
 _NONCE = 12
@@ -76,7 +78,9 @@ class Keys:
         self._pin = _Hmac(_derive(machine_key, "pins"))
         self._blind = _Hmac(_derive(machine_key, "blind index"))
         self._seal = AESGCM(_derive(machine_key, "seal"))
-        self._random = Randomness()
+        self.random = Randomness().take
+        """So many fresh random bytes, for a nonce or a salt."""
+        self._prefixes: dict[tuple[str, str], bytes] = {}
         self.fingerprint = _derive(machine_key, "fingerprint")[:DIGEST_LENGTH]
         """Tells two machine keys apart and says nothing about either; stands in the store."""
 
@@ -105,11 +109,15 @@ class Keys:
     def digest(self, identifier: CredentialIdentifier) -> bytes:
         """16 bytes that stand for an identifier in the store and in memory: HMAC-SHA-256 over type, format, value,
         each of the first two behind its length, so that no two identifiers share a text."""
-        kind, form = identifier.type.encode(), identifier.format.encode()
-        value = identifier.value.encode(
-            errors="surrogatepass"
-        )  # whatever a reader sends is data, never an error
-        return self._digest(b"%c%s%c%s%s" % (len(kind), kind, len(form), form, value))
+        of = identifier.type, identifier.format
+        prefix = self._prefixes.get(of)
+        if prefix is None:
+            kind, form = identifier.type.encode(), identifier.format.encode()
+            prefix = b"%c%s%c%s" % (len(kind), kind, len(form), form)
+            if len(self._prefixes) < KEPT_PREFIXES:
+                self._prefixes[of] = prefix
+        # whatever a reader sends is data, never an error
+        return self._digest(prefix + identifier.value.encode("utf-8", "surrogatepass"))
 
     def pin(self, credential_id: int, digits: str) -> bytes:
         """16 bytes that stand for the PIN of one credential; the same digits look different on every other."""
@@ -120,14 +128,11 @@ class Keys:
         names: whoever has the machine key can try guesses; names are indexed with `ManagerPrivate.blind`."""
         return self._blind(text.encode())
 
-    def seal(self, plaintext: bytes, context: str) -> bytes:
+    def seal(self, plaintext: bytes, context: str | bytes) -> bytes:
         """Encrypt for this machine. `context` names the place it is for; it opens nowhere else."""
         nonce = self.random(_NONCE)
-        return nonce + self._seal.encrypt(nonce, plaintext, context.encode())
-
-    def random(self, count: int) -> bytes:
-        """Fresh random bytes for a nonce or a salt."""
-        return self._random.take(count)
+        bound = context if isinstance(context, bytes) else context.encode()
+        return nonce + self._seal.encrypt(nonce, plaintext, bound)
 
     def unseal(self, sealed: bytes, context: str) -> bytes:
         """The plaintext of `seal`. Raises `SealBroken`."""

@@ -174,7 +174,8 @@ class Discovers(_Part):
 class Permissions(_Part):
     """What the plugin wants. `facts` are journal kinds it hears, `publishes` kinds of its own that it writes, `tables`
     its own tables, `services` plugins whose services it uses, `hosts` network hosts it speaks to (for the installer to
-    read: a process cannot hold its own code to it); `rights` and `doors` must also be allowed in the config."""
+    read: a process cannot hold its own code to it), `files` a folder and keys of its own, `subjects` (recognizers) which
+    of the people it has enrolled belong to a door; `rights` and `doors` must also be allowed in the config."""
 
     facts: tuple[str, ...] = ()
     publishes: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]{0,63}$")], ...] = ()
@@ -183,11 +184,13 @@ class Permissions(_Part):
     doors: bool = False
     tables: tuple[str, ...] = ()
     pages: bool = False
+    files: bool = False
+    subjects: bool = False
     hosts: tuple[str, ...] = ()
 
     def asked(self) -> tuple[str, ...]:
         """As words for a table: `rights`, `doors`, `pages`, `facts:AccessGranted`, `tables:visits`, `hosts:…`."""
-        flags = [word for word in ("rights", "doors", "pages") if getattr(self, word)]
+        flags = [word for word in ("rights", "doors", "pages", "files", "subjects") if getattr(self, word)]
         lists = [
             f"{word}:{value}"
             for word in ("facts", "publishes", "tables", "services", "hosts")

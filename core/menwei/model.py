@@ -124,7 +124,10 @@ class SecurityLevel:
     groups: tuple[frozenset[IdentifierType], ...]
 
     def met_by(self, factors: frozenset[IdentifierType]) -> bool:
-        return any(group <= factors for group in self.groups)
+        for group in self.groups:  # a loop, not `any`: every passage comes by here
+            if group <= factors:
+                return True
+        return False
 
     def missing_from(self, factors: frozenset[IdentifierType]) -> frozenset[IdentifierType]:
         """What the person still has to present: the rest of the group that is nearest, empty when none fits."""
@@ -278,6 +281,44 @@ class AccessPoint:
         return bool(self.cameras) and any(level.level.uses(kind) for level in self.levels)
 
 
+class DoorForm(StrEnum):
+    """How a door is built, in the words of those who build them. `forms.py` says what each must have."""
+
+    GATE = "gate"
+    """A compound gate without turnstile: reader, magnetic lock, contact, exit button."""
+    TURNSTILE = "turnstile"
+    """A barrier with readers at both sides and no door leaf."""
+    UNIT_DOOR = "unit_door"
+    """The front door of a stairway with an intercom that stays: our relay lies beside its exit button."""
+    FLAT_LOCK = "flat_lock"
+    """The lock of one flat: opened from inside by its handle."""
+
+
+class Part(StrEnum):
+    """What may be wired to a door's lock besides a reader. A driver says which of them it can report (`Driver.inputs`)."""
+
+    CONTACT = "contact"
+    EXIT_BUTTON = "exit_button"
+    CALL_BUTTON = "call_button"
+    FIRE_INPUT = "fire_input"
+
+
+class Wired(StrEnum):
+    """Whether a part is there, and whether its device sees it."""
+
+    SEEN = "seen"
+    UNSEEN = "unseen"
+    """It works without us: nobody here can see whether it does."""
+    NONE = "none"
+
+
+class Unpowered(StrEnum):
+    """What a lock does without power: `unlocked` is fail-safe, `locked` fail-secure."""
+
+    UNLOCKED = "unlocked"
+    LOCKED = "locked"
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """A door and its times, in seconds. `device`/`lock` say who drives it: device id, lock name on that device."""
@@ -294,6 +335,18 @@ class Door:
     has_contact: bool = True
     access_points: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
+    form: DoorForm | None = None
+    exit_button: Wired = Wired.UNSEEN
+    call_button: Wired = Wired.NONE
+    fire_input: Wired = Wired.UNSEEN
+    without_power: Unpowered = Unpowered.UNLOCKED
+
+    def sees(self, part: Part) -> bool:
+        """Is this part wired so that its device sees it?"""
+        if part is Part.CONTACT:
+            return self.has_contact
+        wired: Wired = getattr(self, part.value)
+        return wired is Wired.SEEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,11 +360,13 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a reader shows: `kind` for lights and sounds, `text` for a display, in the site's language."""
+    """What a reader shows: `kind` for lights and sounds, `text` for a display, in the site's language. `key` is the
+    message key of `text`, for a display that speaks more than one."""
 
     kind: FeedbackKind
     text: str = ""
     seconds: float = 3.0
+    key: str = ""
 
 
 class FeedbackKind(StrEnum):
@@ -323,7 +378,8 @@ class FeedbackKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """What a device says of itself in a connection test. `id` is stable across restarts and address changes."""
+    """What a device says of itself in a connection test. `id` is stable across restarts and address changes.
+    `documents` are those of `readers` that read identity documents at a desk, and no cards."""
 
     id: str
     model: str
@@ -331,3 +387,4 @@ class DeviceInfo:
     locks: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
+    documents: tuple[str, ...] = ()

@@ -35,6 +35,9 @@ class NewPerson:
     note: str = ""
     extended: bool = False
     credentials: tuple[NewCredential, ...] = ()
+    document: str = ""
+    """The number of their identity document, of which a keyed hash and four characters are kept. Also when somebody
+    else has it: whoever enters a list was shown who stands in it twice."""
 
     def __repr__(self) -> str:  # a name in a traceback is a name in a log
         return "NewPerson(…)"
@@ -90,11 +93,14 @@ def changes_for(
     public: bytes,
     keys: Keys,
     identify: Callable[[int, Sequence[CredentialIdentifier]], list[Change]],
+    document: Callable[[int, str], Change],
     new_id: Callable[[], int],
 ) -> tuple[list[Change], list[Entered]]:
     """The changes that enter these people. Called in a thread: sealing is a tenth of a millisecond a field. `identify`
-    makes the identifiers of a credential. Raises `InvalidName`, `CardFormatError`."""
+    makes the identifiers of a credential, `document` what is kept of an identity document. Raises `InvalidName`,
+    `CardFormatError`."""
     put_holders: list[Change] = []
+    set_documents: list[Change] = []
     put_credentials: list[Change] = []
     put_identifiers: list[list[Change]] = []
     entered = []
@@ -112,6 +118,8 @@ def changes_for(
         sealed_name = columns.pop("name_sealed")
         assert sealed_name is not None  # `sealed_columns` refuses an empty one
         put_holders.append(PutHolder(holder, sealed_name, extended=person.extended, **columns))
+        if person.document:
+            set_documents.append(document(holder, person.document))
         numbers = []
         for given in person.credentials:
             numbers.append(number := new_id())
@@ -127,7 +135,8 @@ def changes_for(
             )
             put_identifiers.append(identify(number, given.identifiers))
         entered.append(Entered(holder, tuple(numbers)))
-    return [*put_holders, *put_credentials, *chain.from_iterable(put_identifiers)], entered
+    changes = [*put_holders, *set_documents, *put_credentials, *chain.from_iterable(put_identifiers)]
+    return changes, entered
 
 
 __all__ = ["Entered", "NewCredential", "NewPerson", "changes_for", "external_hash", "seal", "sealed_columns"]

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from menwei.decide import NOBODY, Hashes, Presented
+from menwei.decide import NOBODY, Presented
 from menwei.model import Check, IdentifierType, Reason, Request
 
 PIN_TRIES = 3
@@ -79,7 +79,7 @@ class PinTries:
         credential = presented.credential
         if credential is None:
             return presented
-        wrong = any(check.reason is Reason.INVALID_PIN for check in presented.checks)
+        wrong = presented.checks and any(check.reason is Reason.INVALID_PIN for check in presented.checks)
         if not wrong and IdentifierType.PIN not in presented.factors:
             return presented
         if at < self._until.get(credential.id, 0.0):
@@ -141,13 +141,15 @@ class Repeats:
 
     def __init__(self, repeat_time: float = REPEAT_TIME) -> None:
         self._repeat_time = repeat_time
-        self._last: dict[str, tuple[bytes, float]] = {}
+        self._last: dict[str, tuple[int, float]] = {}
+        """Python's own hash of what was shown, keyed anew in each process: it need not outlive this one."""
 
-    def is_repeat(self, request: Request, hashes: Hashes) -> bool:
+    def is_repeat(self, request: Request) -> bool:
         """Is this the same card as a moment ago at the same access point? Typed numbers are never repeats."""
         if len(request.identifiers) != 1 or request.identifiers[0].type is IdentifierType.PIN:
             return False
-        digest = hashes.digest(request.identifiers[0])
-        before, when = self._last.get(request.access_point, (b"", 0.0))
-        self._last[request.access_point] = (digest, request.received)
-        return before == digest and 0 <= request.received - when < self._repeat_time
+        shown = request.identifiers[0]
+        mark = hash((shown.type, shown.format, shown.value))
+        before, when = self._last.get(request.access_point, (None, 0.0))
+        self._last[request.access_point] = (mark, request.received)
+        return before == mark and 0 <= request.received - when < self._repeat_time

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import delete, distinct, func, insert, select, update
 
 from menwei import names, schema
+from menwei.boardnumbers import identifier_change
 from menwei.cardformats import FORMATS, WIEGAND26, WIEGAND26_LE, equivalents
 from menwei.changes import (
     Change,
@@ -22,13 +23,13 @@ from menwei.changes import (
     InvalidPin,
     PutCredential,
     PutHolder,
-    PutIdentifier,
     RemoveHolder,
     SetPin,
     SetState,
     UnknownCredential,
     UnknownHolder,
 )
+from menwei.documents import Documents
 from menwei.keys import Keys, ManagerPrivate
 from menwei.model import FOREVER, Actor, CredentialIdentifier, CredentialState, IdentifierType
 from menwei.newcomers import Entered, NewPerson, changes_for, external_hash, seal, sealed_columns
@@ -65,6 +66,9 @@ class People:
         self._rights = rights
         self._keys = keys
         self.formats = formats
+        self.board_formats: frozenset[str] = frozenset()
+        """The card formats that boards which decide alone are given: in these the number itself is kept, sealed."""
+        self.documents = Documents(store, rights, keys)
         self._public: bytes | None = None
 
     # ------------------------------------------------------------------------------------------------------- write
@@ -84,11 +88,13 @@ class People:
         note: str = "",
         label: str = "",
         extended: bool = False,
+        document: str = "",
         actor: Actor,
         tx: Transaction | None = None,
     ) -> int:
         """Enter a person, with a credential for each of `cards` (losing one must not end the other), and return the
-        holder's id. `valid_from` None is now. Raises a `RightsError`; then nobody was entered."""
+        holder's id. `valid_from` None is now; `document` is the handle of an identity document that `actor` had read.
+        Raises a `RightsError`; then nobody was entered."""
         if pin is not None and not cards:
             raise InvalidPin("a PIN belongs to a card; a code that stands alone is an identifier of type PIN")
         holder = new_id()
@@ -100,6 +106,8 @@ class People:
             )
         async with self._within(tx) as own:
             await self._rights.apply(own, changes, actor=actor)
+            if document:
+                await self.documents.identify(holder, document, who=actor, tx=own)
         return holder
 
     async def add_many(
@@ -109,7 +117,7 @@ class People:
         entered."""
         public = await self._manager()
         changes, entered = await asyncio.to_thread(
-            changes_for, persons, public, self._keys, self._identifiers, new_id
+            changes_for, persons, public, self._keys, self._identifiers, self._document, new_id
         )
         async with self._within(tx) as own:
             await self._rights.apply(own, changes, actor=actor)
@@ -289,6 +297,9 @@ class People:
             public, self._keys, holder, name=name, phone=phone, note=note, external_id=external_id
         )
 
+    def _document(self, holder: int, number: str) -> Change:
+        return self.documents.change(holder, number, shared=True)
+
     def _external(self, external_id: str) -> bytes:
         return external_hash(self._keys, external_id)
 
@@ -324,7 +335,7 @@ class People:
             if form == identifier or form.format in self.formats
         ]
         return [
-            PutIdentifier(credential, self._keys.digest(form), form.type, form.format)
+            identifier_change(self._keys, credential, form, form.format in self.board_formats)
             for form in dict.fromkeys(forms)
         ]
 
@@ -380,12 +391,15 @@ class People:
                     found = await connection.execute(labelled.where(table.holder.in_(some)))
                     labels.update((number, sealed) for number, sealed in found.all())
         together = [(row, self._rights.snapshot.of_holder(row.id)) for row in rows]
+        lasts = {row.id: self.documents.last_four(row.id, row.document_sealed) for row in rows}
         if unlocked is None:
             return [
-                Person(row.id, None, row.extended, row.created, row.ended, credentials)
+                Person(
+                    row.id, None, row.extended, row.created, row.ended, credentials, document=lasts[row.id]
+                )
                 for row, credentials in together
             ]
-        return await asyncio.to_thread(opened_people, together, labels, unlocked)
+        return await asyncio.to_thread(opened_people, together, labels, unlocked, lasts)
 
     async def _index_some(self, unlocked: ManagerPrivate) -> int:
         """One transaction from reading to writing: nobody's name can change in between."""

@@ -6,6 +6,8 @@
     facts, publishes      .facts             journal kinds it hears, and those it writes itself
     doors: true           .doors             commands to doors, under its own name
     services: [...]       .service(Class)    what another plugin publishes as its own API
+    files: true           .files             a folder of its own below the site's data, and keys of its own
+    subjects: true        .subjects          for recognizers: which of the people it enrolled belong to a door
     (always)              .site              the site's zone, language, access points, what doors are now
 
 `rights` and `doors` must also be allowed in the config. The objects are made by `granting.py`.
@@ -16,6 +18,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -26,6 +29,7 @@ from menwei.model import (
     Actor,
     Credential,
     CredentialIdentifier,
+    Door,
     DoorMode,
 )
 
@@ -143,6 +147,14 @@ class PeopleDesk(Protocol):
     async def end(self, tx: Transaction, holder: int, *, by: Actor | None = None) -> None:
         """The person leaves for good: every credential ends, and can not be restored."""
 
+    async def identify(self, tx: Transaction, holder: int, handle: str, *, by: Actor) -> None:
+        """The person is the one of the identity document that `by` had read at an enrolment reader under this `handle`
+        (`POST /api/documents/capture`). It works once."""
+
+    async def by_documents(self, numbers: Sequence[str]) -> Mapping[str, frozenset[int]]:
+        """Who is known by these numbers of identity documents, those who have left included. For lists that hold the
+        numbers; nobody gets one out of here."""
+
     async def by_external_id(self, external_id: str) -> int | None:
         """The holder whose number in another list this is. Reads what is durable, not what `tx` holds."""
 
@@ -150,9 +162,9 @@ class PeopleDesk(Protocol):
         """People who exist, by id. `key` is `Call.key` of an unlocked session: without it names are None."""
 
     async def capture(self, reader: str, seconds: float) -> CredentialIdentifier:
-        """The next card touched at `reader` ("device/name"), instead of a decision there. Raises `TimeoutError`,
-        `NotReady` when the reader is away, `RuntimeError` when somebody waits there already, `KeyError` when no access
-        point has this reader."""
+        """The next card touched at `reader` ("device/name"), of an access point or at a desk, instead of a decision
+        there. Raises `TimeoutError`, `NotReady` when the reader is away, `RuntimeError` when somebody waits there
+        already, `KeyError` when there is no such reader for cards."""
 
 
 # ------------------------------------------------------------------------------------------------------------- facts
@@ -215,6 +227,10 @@ class Facts(Protocol):
         """Every fact of these kinds from now on, for ever, behind a durable cursor of that `name`: after a restart it
         goes on where it was; what was being worked on comes again."""
 
+    def hear(self, kinds: Iterable[str]) -> AsyncIterator[Fact]:
+        """Every fact of these kinds from this call on, as long as somebody listens; nothing of it is kept. For what
+        only matters while a person waits for it."""
+
     async def audit(
         self,
         actor: Actor,
@@ -223,6 +239,36 @@ class Facts(Protocol):
         personal: Mapping[str, Any] | None = None,
     ) -> None:
         """Record that somebody did or looked at something through this plugin; `action` stands behind its name."""
+
+
+# --------------------------------------------------------------------------------------------- files and recognizers
+
+
+class Files(Protocol):
+    """Where a plugin keeps what is no row of a table: the files of networks, a store of its own."""
+
+    @property
+    def folder(self) -> Path:
+        """`<data>/<plugin>`; it may not be there yet. Nobody makes or empties it but the plugin."""
+
+    def subkey(self, purpose: str) -> bytes:
+        """32 bytes derived from the machine key, for this plugin and `purpose` alone; always the same."""
+
+
+class Subjects(Protocol):
+    """What a recognizer may know of the rights: about the people it enrolled itself, by the values it gave them
+    (`Recognition.subject`), and nothing about anybody else. All of it is in memory; ask as often as needed."""
+
+    def admitted(self, access_point: str, subjects: Iterable[str]) -> frozenset[str]:
+        """Those of `subjects` who belong to this door: the credential they are enrolled with is enabled and not over, and
+        so is one of their credentials (it may be the same) that has a rule for this access point, at whatever hour. Whether somebody may pass
+        now is decided when they stand there."""
+
+    def credential(self, subject: str) -> int | None:
+        """The id of the credential somebody is enrolled with, as `Recognizer.expect` names it; None for nobody's."""
+
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this after every change of rights, until what is returned is called. It must be quick."""
 
 
 # ---------------------------------------------------------------------------------------------------- doors and the site
@@ -249,10 +295,15 @@ class SiteView(Protocol):
     def access_points(self) -> Mapping[str, AccessPoint]:
         """As configured now: an adoption changes them while the program runs."""
 
+    @property
+    def doors(self) -> Mapping[str, Door]:
+        """As configured now: how each is wired, and its times."""
+
     def door(self, door: str) -> DoorView:
         """What a door is now. Raises `KeyError` for a door the site does not have."""
 
 
 __all__ = [
-    "DoorCommands", "Fact", "Facts", "PeopleDesk", "Reading", "RightsWriter", "SiteView", "Tables", "Transaction",
+    "DoorCommands", "Fact", "Facts", "Files", "PeopleDesk", "Reading", "RightsWriter", "SiteView", "Subjects", "Tables",
+    "Transaction",
 ]  # fmt: skip

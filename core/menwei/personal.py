@@ -32,6 +32,8 @@ class Person:
     note: str | None = None
     external_id: str | None = None
     labels: Mapping[int, str] = field(default_factory=dict)
+    document: str = ""
+    """The last four characters of their identity document's number; empty for somebody without one."""
 
     def __repr__(self) -> str:  # a name in a traceback is a name in a log
         return f"Person({self.id}, …)"
@@ -54,7 +56,10 @@ def opener(unlocked: ManagerPrivate) -> Callable[[bytes | None, str], str | None
 
 
 def opened_people(
-    rows: Sequence[tuple[Any, tuple[Credential, ...]]], labels: Mapping[int, bytes], unlocked: ManagerPrivate
+    rows: Sequence[tuple[Any, tuple[Credential, ...]]],
+    labels: Mapping[int, bytes],
+    unlocked: ManagerPrivate,
+    documents: Mapping[int, str],
 ) -> list[Person]:
     opened = opener(unlocked)
     found = []
@@ -80,6 +85,7 @@ def opened_people(
                 texts["note_sealed"],
                 texts["external_sealed"],
                 names_of_cards,
+                documents.get(row.id, ""),
             )
         )
     return found

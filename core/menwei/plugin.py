@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict
 
+from menwei.boardfacts import BoardAbilities, BoardCard, BoardDecision, WeekHours
 from menwei.model import (
+    AccessPoint,
     Credential,
     CredentialIdentifier,
     DeviceInfo,
@@ -24,6 +27,7 @@ from menwei.model import (
     DoorState,
     Feedback,
     IdentifierType,
+    Part,
     Reason,
 )
 
@@ -32,7 +36,17 @@ if TYPE_CHECKING:
 
     from menwei.changes import Change
     from menwei.model import Actor
-    from menwei.permissions import DoorCommands, Facts, PeopleDesk, Reading, RightsWriter, SiteView, Tables
+    from menwei.permissions import (
+        DoorCommands,
+        Facts,
+        Files,
+        PeopleDesk,
+        Reading,
+        RightsWriter,
+        SiteView,
+        Subjects,
+        Tables,
+    )
 
 S = TypeVar("S", bound="Service")
 
@@ -103,6 +117,9 @@ class Context:
     """Drivers only: what this device's driver keeps across restarts. None where the core gives none."""
     device: str = ""
     """Drivers only: the id of their device in the config."""
+    alone: frozenset[str] = frozenset()
+    """Drivers only: the readers, by their names on the device, at which the device decides by itself and is not asked
+    for `access` after a read (`decides: controller` in the config)."""
     view: SiteView | None = None
     find_service: Callable[[type[Service]], Service] | None = None
 
@@ -135,6 +152,14 @@ class Context:
     @property
     def doors(self) -> DoorCommands:
         return cast("DoorCommands", self.need("doors"))
+
+    @property
+    def files(self) -> Files:
+        return cast("Files", self.need("files"))
+
+    @property
+    def subjects(self) -> Subjects:
+        return cast("Subjects", self.need("subjects"))
 
     @property
     def site(self) -> SiteView:
@@ -186,6 +211,9 @@ class Reports(Protocol):
     def exit_button(self, lock: str) -> None:
         """The exit button was pressed. It opens in hardware; the core only learns that the opening is rightful."""
 
+    def call_button(self, lock: str) -> None:
+        """The call button at the door of this lock was pressed: an intercom's, joined to an input. It opens nothing."""
+
     def tamper(self, part: str, active: bool) -> None:
         """A reader or the controller's case was opened (`part` is the reader's name, or "")."""
 
@@ -195,6 +223,13 @@ class Reports(Protocol):
 
     def fire(self, lock: str, active: bool) -> None:
         """The fire release input of this lock's zone changed."""
+
+    async def decided(self, decision: BoardDecision) -> None:
+        """The device decided by itself, at one of the readers `Context.alone`, now or while nobody served it. Returns
+        when that is in the journal, durable: only then may the driver move its place in the device's log on. What is
+        told again (same epoch and index) is in the journal once. While the disk fails this waits, and the device keeps
+        its log."""
+        ...
 
 
 class Driver(ABC):
@@ -212,6 +247,8 @@ class Driver(ABC):
     card_formats: ClassVar[frozenset[str]] = frozenset()
     """Card formats its readers deliver that do not follow with certainty from every other (`wiegand26`): cards enrolled
     at this site are then known in these too."""
+    inputs: ClassVar[frozenset[Part]] = frozenset()
+    """Which parts of a door it reports (`Reports.door_state`, `exit_button` …) where they are wired to the device."""
 
     def __init__(self, context: Context, config: Any, reports: Reports) -> None:
         self.context = context
@@ -239,6 +276,39 @@ class Driver(ABC):
     async def set_mode(self, lock: str, mode: DoorMode, deadline: float) -> None:
         """Hold `lock` in `mode` until told otherwise. Modes the hardware does not know become the nearest one:
         LockedDown, Blocked and DoubleLocked → locked; LockedOpen → unlocked."""
+
+    # What follows is for drivers with "controller" in `decides`, of devices at whose readers the config says so. The core
+    # calls one of these at a time, only while the device is ready; each raises `NotReady` or `TimeoutError` when the
+    # device did not confirm, and may then have done a part.
+
+    @classmethod
+    def board(cls, config: Any) -> BoardAbilities | None:
+        """What this device can hold and decide by itself; None: nothing. Asked by `menwei check` and at start, without
+        a connection."""
+        return None
+
+    def held_cards(self) -> AsyncIterator[BoardCard]:
+        """Every card the device holds now, read from the device: not what was written there. Hours that are none of
+        `put_profiles` are told as they are; a card whose hours cannot be understood, with a first day after its last."""
+        raise NotImplementedError
+
+    async def put_profiles(self, profiles: Sequence[WeekHours]) -> None:
+        """From now on cards may carry exactly these hours, beside day and night. Hours that cards on the device carry
+        now keep their meaning until those cards are put anew or removed. Raises `CannotHold` when there is no room."""
+        raise NotImplementedError
+
+    async def put_cards(self, cards: Sequence[BoardCard]) -> None:
+        """The device holds these cards, each in place of one of the same value; returns when it confirmed them all.
+        Raises `CannotHold` when it is full."""
+        raise NotImplementedError
+
+    async def remove_cards(self, values: Sequence[str]) -> None:
+        """The device holds none of these, whether it did or not."""
+        raise NotImplementedError
+
+    async def set_release_times(self, seconds: Mapping[str, float]) -> None:
+        """For how long the device releases each lock when it decides by itself. The nearest it can do, not shorter."""
+        raise NotImplementedError
 
     async def feedback(self, reader: str, feedback: Feedback) -> None:  # noqa: B027  # what is not overridden does nothing
         """Show something at a reader. Called without being waited for; a device without lights does nothing."""
@@ -364,6 +434,16 @@ class Recognition:
     """By what it was told from a picture, a short word for the record; "" when it was not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a recognizer does not serve the site as it is configured: a message key of its plugin with placeholders.
+    `path` leads to the value inside the plugin's options that must be written or changed."""
+
+    path: tuple[str | int, ...]
+    message: str
+    values: Mapping[str, str]
+
+
 class Recognizer(ABC):
     """Says who stands at an access point, as often as somebody comes, with the one identifier type it declares.
 
@@ -381,6 +461,13 @@ class Recognizer(ABC):
         self.context = context
         self.config = config
         self.report = report
+
+    @classmethod
+    def objections(cls, config: Any, points: Sequence[AccessPoint], folder: Path) -> list[Objection]:
+        """What speaks against serving `points`, those it would serve, with these options. Asked by `menwei check` and at
+        start, nothing running: the installer is told. The recognizer must leave alone what it objects to. `folder` is
+        the plugin's own (`Context.files`), to be read only; it may not be there."""
+        return []
 
     @abstractmethod
     async def run(self) -> None:
@@ -401,6 +488,11 @@ class Report(Protocol):
         """It can look now. Ends LOADING, resets the back-off."""
 
     def __call__(self, recognition: Recognition, /) -> None: ...
+
+    def prompt(self, access_point: str, message: str, seconds: float = 3.0, *, refused: bool = False) -> None:
+        """Tell the person before the camera what to do (a message key of the plugin), at the readers and the screen of the
+        access point, for at most 30 s; `refused`: that it was not enough. Shown where its type is asked for now, and
+        kept nowhere."""
 
 
 class Notifier(ABC):
@@ -469,6 +561,7 @@ __all__ = [
     "Memory",
     "NotReady",
     "Notifier",
+    "Objection",
     "Passage",
     "Policy",
     "Propose",

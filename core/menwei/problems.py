@@ -60,13 +60,16 @@ class Problem:
     key: str
     values: Mapping[str, str] = field(default_factory=dict)
     hint: str = ""
+    words: Words = field(default=messages.t, compare=False, repr=False)
+    """Who knows the keys: the core, or the catalogues of the plugin that found the mistake."""
 
     @property
     def place(self) -> Place:
         return Place(self.file, self.line, self.column)
 
-    def text(self, language: str, words: Words = messages.t) -> str:
+    def text(self, language: str, words: Words | None = None) -> str:
         """One line: `config.yaml:12:5: doors.gate.lock: …`, in `language`."""
+        words = words or self.words
         values = {**self.values, "value": self.value}
         parts = [words(language, self.key, **values)]
         if self.hint:

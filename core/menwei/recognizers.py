@@ -43,6 +43,8 @@ LONGEST = 512
 """Characters of a recognised value; a QR code may say more, and then it is none of ours."""
 UNKNOWN_SHOWN = 3.0
 """Seconds for which a door says that somebody is not registered, and does not say it again."""
+LONGEST_PROMPT = 30.0
+"""Seconds for which a recognizer may ask somebody at a door to do something."""
 LOADING = Times(loading=180.0)
 """Networks are read and checked byte by byte at start, on machines with slow disks."""
 
@@ -162,6 +164,23 @@ class Recognizers:
         at = self._clock.now() - (now - captured)
         self.submit(Request(point.id, (identifier,), at, captured, _evidence(name, recognition)))
 
+    def prompted(
+        self,
+        name: str,
+        cls: type[Recognizer],
+        access_point: str,
+        message: str,
+        seconds: float,
+        refused: bool,
+    ) -> None:
+        """A recognizer wants something of the person before the camera. Nobody is spoken to where it is not asked."""
+        point = self.points.get(access_point)
+        if point is None or not point.watched_for(cls.identifier):
+            self._not_its(name, access_point)
+        elif self._asked_for(point, cls.identifier) and seconds > 0:  # not for NaN either
+            kind = FeedbackKind.DENIED if refused else FeedbackKind.WAITING
+            self._show(point.id, Feedback(kind, message, min(seconds, LONGEST_PROMPT)))
+
     def _asked_for(self, point: AccessPoint, kind: IdentifierType) -> bool:
         """Is this type needed here now? What is only seen must be enough by itself, or be awaited after a first factor:
         otherwise everybody who passes by would be on record."""
@@ -259,6 +278,9 @@ class Reports:
     def __call__(self, recognition: Recognition, /) -> None:
         self._hub.recognised(self._name, self._cls, recognition)
 
+    def prompt(self, access_point: str, message: str, seconds: float = 3.0, *, refused: bool = False) -> None:
+        self._hub.prompted(self._name, self._cls, access_point, message, seconds, refused)
+
 
 def _evidence(name: str, recognition: Recognition) -> tuple[tuple[str, str | float], ...]:
     found: list[tuple[str, str | float]] = [("recognizer", name), ("score", round(recognition.score, 4))]
@@ -267,4 +289,4 @@ def _evidence(name: str, recognition: Recognition) -> tuple[tuple[str, str | flo
     return tuple(found)
 
 
-__all__ = ["LONGEST", "SEEN", "UNKNOWN_SHOWN", "Recognizers", "Reports", "Wanted"]
+__all__ = ["LONGEST", "LONGEST_PROMPT", "SEEN", "UNKNOWN_SHOWN", "Recognizers", "Reports", "Wanted"]

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from menwei import certificate
 from menwei.loader import PluginState
 from menwei.plugin import Policy, Repair
+from menwei.site import door_missing
 from menwei.upkeep import local_date
 
 if TYPE_CHECKING:
@@ -27,13 +29,15 @@ HORIZON_WARNING = timedelta(days=30)
 
 def collect(house: Menwei) -> list[Repair]:
     """Everything that could be mended now, the gravest first. Called on demand; reads memory and asks the disk."""
-    found = [*_clock(house), *_journal(house), *_disk(house.data), *_schedules(house), *opencv()]
+    found = [*_clock(house), *_journal(house), *_disk(house.data), *_schedules(house), *_certificate(house)]
+    found += opencv()
     found += [
         Repair(
             f"option:{problem.path}", "repair.option", {"detail": problem.text(house.site.language)}, "error"
         )
         for problem in house.option_problems
     ]
+    found += _forms(house)
     for plugin in house.plugins.values():
         if plugin.state is not PluginState.OK:
             values = {"plugin": plugin.name, "detail": plugin.explain(house.site.language)}
@@ -47,6 +51,7 @@ def collect(house: Menwei) -> list[Repair]:
     found += house.services.repairs()
     found += house.supervisor.repairs()
     found += house.recognizers.repairs()
+    found += house.boards.repairs()
     found += house.discovery.repairs()
     unique = {repair.key: repair for repair in found}
     order = {"error": 0, "warning": 1, "info": 2}
@@ -79,6 +84,38 @@ def _schedules(house: Menwei) -> list[Repair]:
     if house.schedules.horizon - today > HORIZON_WARNING:
         return []
     return [Repair("schedules", "repair.horizon", {"date": house.schedules.horizon.isoformat()}, "error")]
+
+
+def _certificate(house: Menwei) -> list[Repair]:
+    tls = house.loaded.config.web.tls if house.loaded.config else None
+    if tls is None:
+        return []
+    if trouble := house.web_trouble:
+        values = {"file": str(trouble.file)}
+        return [
+            Repair("certificate", f"config.tls.{trouble.kind}", values, "error"),
+            Repair("certificate:console", "repair.console_here_only", {}, "error"),
+        ]
+    file, _ = tls.files(house.path.parent)
+    try:
+        end = certificate.ends(file)
+    except (OSError, ValueError) as error:  # it was read at start: somebody is changing it, or took it away
+        return [Repair("certificate", "repair.certificate_gone", {"file": str(file), "detail": str(error)})]
+    values = {"file": str(file), "date": certificate.date(end)}
+    if end <= house.clock.now():
+        return [Repair("certificate", "repair.certificate_ended", values, "error")]
+    if end <= house.clock.now() + certificate.SOON:
+        return [Repair("certificate", "repair.certificate_ends", values)]
+    return []
+
+
+def _forms(house: Menwei) -> list[Repair]:
+    """Doors that lack a part their form needs."""
+    return [
+        Repair(f"form:{door.id}:{lack.says}", f"repair.form.{lack.says}", {"door": door.name})
+        for door in house.site.doors.values()
+        for lack in door_missing(house.site, door)
+    ]
 
 
 def opencv() -> list[Repair]:

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from menwei import schema
 from menwei.changes import (
     Change,
+    DocumentTaken,
     EndHolder,
     ExternalIdTaken,
     HolderEnded,
@@ -42,6 +43,7 @@ from menwei.changes import (
     RemoveIdentifier,
     RemoveProfile,
     RightsError,
+    SetDocument,
     SetPin,
     SetProfiles,
     SetState,
@@ -290,6 +292,7 @@ def _actor_context(revision: int) -> str:
 
 __all__ = [
     "Change",
+    "DocumentTaken",
     "EndHolder",
     "ExternalIdTaken",
     "HolderEnded",
@@ -309,6 +312,7 @@ __all__ = [
     "Revision",
     "Rights",
     "RightsError",
+    "SetDocument",
     "SetPin",
     "SetProfiles",
     "SetState",

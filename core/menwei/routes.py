@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from menwei.accounts import Session
     from menwei.plugin import Service
     from menwei.services import House
+    from menwei.streams import Streams
 
 S = TypeVar("S", bound="Service")
 T = TypeVar("T")
@@ -63,6 +64,7 @@ NO_TOKENS = frozenset({Kind.ACCOUNT, Kind.OPERATOR})
 """For what a program must not do with a token: make accounts, make further tokens."""
 
 
+STREAMS: web.AppKey[Streams] = web.AppKey("menwei-streams")
 NOTICE_COOKIE = "menwei-notice"
 """A form that was refused without JavaScript: why, for the next page. Message key and values, nothing personal."""
 
@@ -153,6 +155,11 @@ class Call:
     def t(self, key: str, **values: object) -> str:
         """`key` in the caller's language."""
         return self.house.messages.t(self.language, key, **values)
+
+    @property
+    def streams(self) -> Streams:
+        """The house's live streams: a route that keeps one open does so within `with call.streams.open(name):`."""
+        return self.request.app[STREAMS]
 
     @property
     def notice(self) -> str:

@@ -133,6 +133,15 @@ def check(spec: ScheduleSpec, zone: ZoneInfo, today: date, path: Path = ()) -> l
     return faults
 
 
+def week_of(spec: ScheduleSpec) -> tuple[int, ...] | None:
+    """The minutes of each weekday, Monday first, of a schedule that is the same every week; None for one with special
+    days or a calendar. For boards that decide by themselves."""
+    if spec.ical or spec.special_days:
+        return None
+    week = _week(spec.weekly, (), [])
+    return tuple(week.own[day] | week.after[day - 1] for day in range(7))
+
+
 # ------------------------------------------------------------------------------------------------- compiling
 
 

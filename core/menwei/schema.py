@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-HEAD = "0001"
+HEAD = "0003"
 ID = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on every engine; on SQLite the row's own number, which needs no second index."""
 
@@ -48,6 +48,8 @@ class Retention(StrEnum):
     """Until log-out or expiry, seven days at most."""
     TOKEN = "token"  # noqa: S105
     """Until the token is revoked or expires."""
+    BOARD = "board"
+    """Until the board confirmed that it holds the card no more."""
 
 
 class Undeclared(Exception):
@@ -108,10 +110,16 @@ holders = Table(
     _column("created", Double, keeps=Retention.HOLDER),
     _column("ended", Double, keeps=Retention.HOLDER, nullable=True),
     _column("indexed", Integer, keeps=Retention.HOLDER),
+    _column("document", LargeBinary(16), keeps=Retention.HOLDER, personal=True, nullable=True),
+    _column("document_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
+    Index("holders_document", "document"),
     info={"subject": "holder"},
 )
 """People. `external_id` is a keyed hash for looking up, `*_sealed` open with the manager's key only; `indexed` is the
-version of the tokeniser that wrote `holder_index`, 0 while nobody with the key has been there yet."""
+version of the tokeniser that wrote `holder_index`, 0 while nobody with the key has been there yet.
+
+`document` is a keyed hash of the number of an identity document, `document_sealed` its last four characters: these open
+with the machine key, because a desk that may not read names compares them with the card in its hand."""
 
 holder_index = Table(
     "holder_index",
@@ -148,6 +156,38 @@ identifiers = Table(
     Index("identifiers_credential", "credential", "type"),
     info={"subject": "holder"},
 )
+
+board_numbers = Table(
+    "board_numbers",
+    metadata,
+    _column(
+        "digest",
+        LargeBinary(16),
+        ForeignKey("identifiers.digest", ondelete="CASCADE"),
+        keeps=Retention.CREDENTIAL,
+        personal=True,
+        primary_key=True,
+    ),
+    _column("format", _name(40), keeps=Retention.CREDENTIAL),
+    _column("sealed", LargeBinary, keeps=Retention.CREDENTIAL, personal=True),
+    Index("board_numbers_format", "format"),
+    info={"subject": "holder"},
+)
+"""Card numbers that a board which decides alone has to be given, sealed under the machine key (`keys.seal`). Only in the
+formats that such boards of this site read; empty where there is none."""
+
+board_cards = Table(
+    "board_cards",
+    metadata,
+    _column("device", _name(64), keeps=Retention.BOARD, primary_key=True),
+    _column("digest", LargeBinary(16), keeps=Retention.BOARD, personal=True, primary_key=True),
+    _column("credential", ID, keeps=Retention.BOARD, nullable=True),
+    _column("sealed", LargeBinary, keeps=Retention.BOARD, personal=True),
+    _column("holding", String, keeps=Retention.BOARD),
+    info={"subject": "holder"},
+)
+"""What each board confirmed that it holds: the card as in `board_numbers`, and its days, doors and hours. Without a
+foreign key: a card whose holder was removed is still to be taken from the board."""
 
 credential_profiles = Table(
     "credential_profiles",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from menwei.model import Actor, CredentialIdentifier, DeviceInfo, DoorMode
+from menwei.model import Actor, CredentialIdentifier, DeviceInfo, Document, DoorMode
 from menwei.plugin import Clock, Discovered, Repair, Service
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ class House(Protocol):
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
         """The next card at a chosen reader, instead of a decision. Raises `TimeoutError`, `RuntimeError` when somebody
         already waits there, `NotReady` when the reader is away."""
+
+    async def capture_document(self, device: str, reader: str, seconds: float) -> Document:
+        """The next identity document at a chosen enrolment reader. Raises as `capture` does."""
 
     async def explain(self, holder: int, access_point: str, at: float | None = None) -> Explanation:
         """Raises `KeyError` for an unknown holder or access point."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,9 +11,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
+from menwei import certificate
 from menwei.house import Menwei
 from menwei.routes import Route
+from menwei.settings import Web
 from menwei.web import SOCKET_NAME, Listen, Server, application
+
+log = structlog.get_logger(__name__)
+
+GARBAGE = (10_000, 20, 50)
+"""For `gc.set_threshold`: some 2,000 passages' objects at the most before the cheapest search; Python's own figure (700)
+is for programs of any kind, and had one search every twenty passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +56,7 @@ async def serving(
         if offline is not None:
             listen = Listen(port=0, socket=offline)
         else:
-            tls = settings.web.tls
-            listen = Listen(
-                settings.web.host,
-                settings.web.port if port is None else port,
-                config.parent / tls.certificate if tls else None,
-                config.parent / tls.key if tls else None,
-                house.data / SOCKET_NAME,
-            )
+            listen = _listen(house, settings.web, settings.web.port if port is None else port)
         loopback = offline is not None or settings.web.on_loopback()
         server = Server(application(house, routes, loopback=loopback), listen)
         try:
@@ -66,6 +70,31 @@ async def serving(
         await house.stop()
 
 
+def _listen(house: Menwei, settings: Web, port: int) -> Listen:
+    """Where to listen. With a certificate that cannot be used the doors are served all the same, and the console to
+    this machine alone: a renewal that went wrong must not lock a house out after the next power cut."""
+    socket = house.data / SOCKET_NAME
+    if settings.tls is None:
+        return Listen(settings.host, port, socket=socket)
+    files = settings.tls.files(house.path.parent)
+    try:
+        certificate.context(*files)
+    except certificate.CertificateTrouble as trouble:
+        house.web_trouble = trouble
+        log.error("the console is served to this machine only", why=str(trouble))
+        return Listen(port=port, socket=socket)
+    return Listen(settings.host, port, *files, socket)
+
+
+def settle() -> None:
+    """Called once by a program that serves, when all is up: what was made until now, the rights above all, stays as long
+    as the program, so it is not walked through in search of garbage while somebody stands at a door (with 100,000
+    credentials each full search held every door for some 30 ms). Younger garbage is looked for less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE)
+
+
 async def serve(config: Path, started: Callable[[Serving], None]) -> None:
     """Run the site until SIGINT or SIGTERM; `started` is called once it serves."""
     stop = asyncio.Event()
@@ -74,4 +103,5 @@ async def serve(config: Path, started: Callable[[Serving], None]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with serving(config) as site:
         started(site)
+        settle()
         await stop.wait()

@@ -13,6 +13,7 @@ import re
 import zoneinfo
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -25,10 +26,12 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from menwei.durations import DURATION_SCHEMA, seconds
+from menwei.forms import FORMS
 from menwei.model import IdentifierType
 from menwei.schedules import ScheduleSpec, SpecialDays
 
@@ -165,6 +168,10 @@ class Tls(Section):
     certificate: Text
     key: Text
 
+    def files(self, folder: Path) -> tuple[Path, Path]:
+        """Certificate and key; `folder` is the configuration's."""
+        return folder / self.certificate, folder / self.key
+
 
 class Web(Section):
     """Where the console and the API listen. Anything but this machine itself needs `tls`."""
@@ -260,9 +267,10 @@ class AccessPointSection(Section):
 
 
 class DoorSection(Section):
-    """A door, its lock and its times."""
+    """A door, its lock and its times. Its form, where one is named, fills in what is left out."""
 
     name: Text | None = None
+    form: Literal["gate", "turnstile", "unit_door", "flat_lock"] | None = None
     lock: Reference
     release_time: Moment = 5.0
     extended_release_time: Moment | None = None
@@ -270,8 +278,19 @@ class DoorSection(Section):
     extended_open_time: Moment | None = None
     pre_alarm_time: Moment | None = None
     contact: bool = True
+    exit_button: Literal["seen", "unseen", "none"] = "unseen"
+    call_button: Literal["seen", "unseen", "none"] = "none"
+    fire_input: Literal["seen", "unseen", "none"] = "unseen"
+    without_power: Literal["unlocked", "locked"] = "unlocked"
     access_points: dict[Id, Annotated[AccessPointSection, BeforeValidator(empty_map), OR_NOTHING]] = {}
     policies: list[Name] = []
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_its_form(cls, data: Any) -> Any:
+        form = data.get("form") if isinstance(data, dict) else None
+        facts = next((facts for known, facts in FORMS.items() if known == form), None)
+        return data if facts is None else {**facts.defaults(), **data}
 
 
 Hours = Annotated[str, StringConstraints(max_length=200)]

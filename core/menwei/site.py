@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from menwei.model import AccessPoint, AccessProfile, AccessRule, Door, LevelInForce, SecurityLevel
+from menwei.forms import Missing, missing, read_sides
+from menwei.model import (
+    AccessPoint,
+    AccessProfile,
+    AccessRule,
+    Door,
+    DoorForm,
+    LevelInForce,
+    SecurityLevel,
+    Unpowered,
+    Wired,
+)
 from menwei.schedules import ScheduleSpec
 from menwei.settings import AccessPointSection, DoorSection, LevelEntry, Settings, level_groups
 
@@ -57,6 +68,11 @@ def build_site(config: Settings) -> Site:
     )
 
 
+def door_missing(site: Site, door: Door) -> list[Missing]:
+    """What this door needs by its form and does not have."""
+    return missing(door, read_sides(site.access_points[point].readers for point in door.access_points))
+
+
 def security_level(text: str) -> SecurityLevel:
     """`card and pin OR QRCode` → the level named "Card and PIN or QRCode"."""
     groups = level_groups(text)
@@ -80,6 +96,11 @@ def _door(id: str, section: DoorSection) -> Door:
         has_contact=section.contact,
         access_points=tuple(section.access_points),
         policies=tuple(section.policies),
+        form=DoorForm(section.form) if section.form else None,
+        exit_button=Wired(section.exit_button),
+        call_button=Wired(section.call_button),
+        fire_input=Wired(section.fire_input),
+        without_power=Unpowered(section.without_power),
     )
 
 

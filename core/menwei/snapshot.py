@@ -7,7 +7,7 @@ sets, and a packed index for the identifiers, of which a card has several.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,7 @@ class Snapshot:
         self._config: dict[str, AccessProfile] = {}
         self._rules: dict[str, dict[str, tuple[str, ...]]] = {}
         self._carried: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._listeners: list[Callable[[], None]] = []
 
     # -------------------------------------------------------------------------------------------------- the line reads
 
@@ -88,6 +89,17 @@ class Snapshot:
     def __iter__(self) -> Iterator[Credential]:
         return iter(list(self._credentials.values()))
 
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call this after every revision and every change of the config's profiles; the answer ends that. It runs within
+        the change: it must be quick and must not fail."""
+        self._listeners.append(callback)
+
+        def end() -> None:
+            if callback in self._listeners:
+                self._listeners.remove(callback)
+
+        return end
+
     # ------------------------------------------------------------------------------------------------ the writer's side
 
     def set_config_profiles(self, profiles: Sequence[AccessProfile]) -> None:
@@ -107,6 +119,7 @@ class Snapshot:
         self._config = config
         for profile in config.values():
             self._rules[profile.id] = _rules_of(profile)
+        self._tell()
 
     def apply(self, delta: Delta) -> None:
         """Take over one committed revision, or a part of the store at start. Called by `rights.py` only, in the order
@@ -124,6 +137,11 @@ class Snapshot:
             else:
                 self._index.put(digest, owner)
         self.revision = delta.revision
+        self._tell()
+
+    def _tell(self) -> None:
+        for callback in list(self._listeners):
+            callback()
 
     def load_identifiers(self, rows: Iterable[Sequence[Any]]) -> None:
         """(digest, credential id) rows of the store, each digest once, into a snapshot that has none of them."""

@@ -130,7 +130,11 @@ class Supervisor:
 
     def driver(self, id: str) -> Driver | None:
         """The driver to command, or None while the device is not READY (or not in the config)."""
-        return cast("Driver | None", self.running(id))
+        device = self._devices.get(id)
+        if device is None or device.state is not DeviceState.READY:
+            return None
+        driver: Any = device.driver  # drivers are what runs under this supervisor
+        return driver  # type: ignore[no-any-return]
 
     def running(self, id: str) -> Runs | None:
         """What runs as `id`, of whatever class; None while it is not READY."""

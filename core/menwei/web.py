@@ -23,12 +23,12 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from menwei import callers
+from menwei import callers, certificate
 from menwei.api import core_routes
 from menwei.endpoint import Endpoint, language_of, problem_response
 from menwei.metrics import Metrics
 from menwei.openapi import describe
-from menwei.routes import Call, Problem, Route
+from menwei.routes import STREAMS, Call, Problem, Route
 from menwei.services import House
 from menwei.socketpath import short
 from menwei.streams import Streams
@@ -109,6 +109,7 @@ def application(
     every.append(_description_route(every))
     app = web.Application(client_max_size=BODY_LIMIT, middlewares=[metrics.count, _plain_errors(house)])
     app.on_response_prepare.append(_add_headers)
+    app[STREAMS] = streams
 
     async def end_streams(_app: web.Application) -> None:
         await streams.end(SHUTDOWN_PATIENCE)
@@ -177,10 +178,12 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 class Server:
-    """Serves one application. `start` raises `NotLoopback`, or `OSError` for a taken port; `stop` always ends it."""
+    """Serves one application. `start` raises `OSError` for a taken port, the constructor `NotLoopback` or
+    `CertificateTrouble`; `stop` always ends it."""
 
     def __init__(self, app: web.Application, listen: Listen) -> None:
         require_loopback(listen)
+        self._tls = _tls(listen)
         self._listen = listen
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=SHUTDOWN_PATIENCE, handle_signals=False
@@ -194,7 +197,7 @@ class Server:
 
     async def start(self) -> None:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._listen.host, self._listen.port, ssl_context=_tls(self._listen))
+        site = web.TCPSite(self._runner, self._listen.host, self._listen.port, ssl_context=self._tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
         if self._listen.socket is not None:
@@ -209,10 +212,7 @@ class Server:
 def _tls(listen: Listen) -> ssl.SSLContext | None:
     if listen.certificate is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(listen.certificate, listen.key)
-    return context
+    return certificate.context(listen.certificate, listen.key or listen.certificate)
 
 
 def _unix_socket(path: Path) -> socket.socket:

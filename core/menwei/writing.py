@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from menwei import schema
 from menwei.changes import (
     Change,
+    DocumentTaken,
     EndHolder,
     ExternalIdTaken,
     HolderEnded,
@@ -31,6 +32,7 @@ from menwei.changes import (
     RemoveIdentifier,
     RemoveProfile,
     RightsError,
+    SetDocument,
     SetPin,
     SetProfiles,
     SetState,
@@ -59,6 +61,7 @@ class Writing:
         self._at = at
         self._writers: dict[type[Change], Callable[[Any], Coroutine[Any, Any, None]]] = {
             PutHolder: self._put_holders,
+            SetDocument: self._set_documents,
             EndHolder: self._end_holders,
             RemoveHolder: self._remove_holders,
             PutCredential: self._put_credentials,
@@ -119,6 +122,24 @@ class Writing:
                 raise ExternalIdTaken("another holder already has this external id")
             if change.external_id is not None:
                 owners[change.external_id] = change.id
+
+    async def _set_documents(self, batch: list[SetDocument]) -> None:
+        await self._need_holders([change.holder for change in batch])
+        alone = [change for change in batch if not change.shared]
+        owners: dict[bytes, set[int]] = {}
+        for row in await self._rows(HOLDERS, HOLDERS.c.document, [change.document for change in alone]):
+            if row.ended is None:
+                owners.setdefault(row.document, set()).add(row.id)
+        for change in alone:
+            others = owners.setdefault(change.document, set()) - {change.holder}
+            if others:
+                raise DocumentTaken(min(others))
+            owners[change.document].add(change.holder)
+        rows = [{"own": c.holder, "hash": c.document, "last": c.sealed} for c in batch]
+        changed = update(HOLDERS).where(HOLDERS.c.id == bindparam("own"))
+        await self._tx.execute(
+            changed.values(document=bindparam("hash"), document_sealed=bindparam("last")), rows
+        )
 
     async def _end_holders(self, batch: list[EndHolder]) -> None:
         ids = list(dict.fromkeys(change.id for change in batch))
@@ -243,6 +264,12 @@ class Writing:
             }
             self.identifiers[change.digest] = change.credential
         await self._tx.upsert(IDENTIFIERS, list(rows.values()))
+        numbers = {
+            change.digest: {"digest": change.digest, "format": change.format, "sealed": change.number}
+            for change in batch
+            if change.number is not None
+        }
+        await self._tx.upsert(schema.board_numbers, list(numbers.values()))
 
     async def _remove_identifiers(self, batch: list[RemoveIdentifier]) -> None:
         digests = [change.digest for change in batch]

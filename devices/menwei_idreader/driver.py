@@ -155,8 +155,9 @@ class IdReader(Driver):
 
 def describe(config: IdReaderConfig, number: str) -> DeviceInfo:
     return DeviceInfo(
-        id=f"sam:{number}", model="SDT/SAM", locks=(), readers=(config.name,), details={"port": config.port}
-    )
+        id=f"sam:{number}", model="SDT/SAM", locks=(), readers=(config.name,), details={"port": config.port},
+        documents=(config.name,),
+    )  # fmt: skip
 
 
 def _hanging(port: str, what: str) -> Trouble:

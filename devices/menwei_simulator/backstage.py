@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from menwei_simulator.announcement import Announcer
-from menwei_simulator.board import Impossible
+from menwei_simulator.board import Impossible, Miswired
 from menwei_simulator.controller import Controller
 from menwei_simulator.fields import Fields, Malformed
 from menwei_simulator.protocol import Contact, Lines, LineTooLong
@@ -177,6 +177,18 @@ async def _exit(c: Controller, f: Fields) -> None:
     c.board.press_exit(c.board.lock(f.text("lock", "")))
 
 
+async def _call(c: Controller, f: Fields) -> None:
+    c.board.press_call(c.board.lock(f.text("lock", "")))
+
+
+async def _wire(c: Controller, f: Fields) -> None:
+    """What is wrong with a lock's wires from now on: words with commas, "" when nothing is."""
+    words = [word for word in f.text("wrong", "").split(",") if word]
+    if strangers := set(words) - set(Miswired):
+        raise Malformed(f"{', '.join(sorted(strangers))}: wrong is some of {', '.join(Miswired)}")
+    c.board.wire(c.board.lock(f.text("lock", "")), frozenset(map(Miswired, words)))
+
+
 async def _tamper(c: Controller, f: Fields) -> None:
     c.board.set_tamper(f.text("part", ""), f.flag("active"))
 
@@ -236,6 +248,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "contact": _contact,
     "walk-through": _walk_through,
     "exit": _exit,
+    "call": _call,
+    "wire": _wire,
     "tamper": _tamper,
     "fire": _fire,
     "cable": _cable,

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, TypeVar
 
 from menwei_simulator.protocol import (
+    CallEvent,
     CardEvent,
     Contact,
     ContactEvent,
@@ -40,6 +42,19 @@ class Impossible(Exception):
     """The scene cannot be played: the part is not there, or the door is locked."""
 
 
+class Miswired(StrEnum):
+    """What an installer can get wrong at a lock."""
+
+    CONTACT = "contact"
+    """The contact's wire is on the other terminal: open is told as closed."""
+    EXIT_BUTTON = "exit-button"
+    """The exit button's wire is loose: pressing it does nothing."""
+    CALL_BUTTON = "call-button"
+    """The call button's wire is loose."""
+    LOCK = "lock"
+    """The lock is always without its holding current: it never locks."""
+
+
 @dataclass(slots=True)
 class Lock:
     """One lock with its door."""
@@ -49,6 +64,13 @@ class Lock:
     released_until: float = 0.0
     contact: Contact = Contact.CLOSED
     fire: bool = False
+    wiring: frozenset[Miswired] = frozenset()
+
+    @property
+    def told(self) -> Contact:
+        """What the contact's wire says of the door."""
+        turned = {Contact.OPEN: Contact.CLOSED, Contact.CLOSED: Contact.OPEN}
+        return turned.get(self.contact, self.contact) if Miswired.CONTACT in self.wiring else self.contact
 
 
 @dataclass(slots=True)
@@ -112,12 +134,12 @@ class Board:
 
     def released(self, lock: Lock) -> bool:
         """Whether the door can be opened now."""
-        free = lock.fire or lock.mode is LockMode.UNLOCKED
+        free = lock.fire or lock.mode is LockMode.UNLOCKED or Miswired.LOCK in lock.wiring
         return free or asyncio.get_running_loop().time() < lock.released_until
 
     def lock_status(self) -> tuple[LockStatus, ...]:
         return tuple(
-            LockStatus(lock.name, lock.mode, self.released(lock), lock.contact, lock.fire)
+            LockStatus(lock.name, lock.mode, self.released(lock), lock.told, lock.fire)
             for lock in self.locks.values()
         )
 
@@ -155,10 +177,24 @@ class Board:
         if lock.contact is contact:
             return
         lock.contact = contact
-        self._emit(ContactEvent(lock=lock.name, state=contact))
+        self._emit(ContactEvent(lock=lock.name, state=lock.told))
         self.notify()
 
+    def wire(self, lock: Lock, wrong: frozenset[Miswired]) -> None:
+        """Wire the lock's parts anew; `wrong` is what is wrong with them now."""
+        before, lock.wiring = lock.told, wrong
+        if lock.told is not before:
+            self._emit(ContactEvent(lock=lock.name, state=lock.told))
+        self.notify()
+
+    def press_call(self, lock: Lock) -> None:
+        """Somebody rings at the intercom."""
+        if Miswired.CALL_BUTTON not in lock.wiring:
+            self._emit(CallEvent(lock=lock.name))
+
     def press_exit(self, lock: Lock) -> None:
+        if Miswired.EXIT_BUTTON in lock.wiring:
+            return
         self.release(lock, EXIT_SECONDS)
         self._log(lock, EXIT_SECONDS, Cause.EXIT)
         self._emit(ExitEvent(lock=lock.name))

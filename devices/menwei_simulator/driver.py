@@ -9,10 +9,11 @@ from typing import ClassVar, Final
 
 from pydantic import Field, SecretStr
 
-from menwei.model import OPEN_MODES, DeviceInfo, DoorMode, DoorState, Feedback
+from menwei.model import OPEN_MODES, DeviceInfo, DoorMode, DoorState, Feedback, Part
 from menwei.plugin import Config, Context, Driver, NotReady, Repair, Reports
 from menwei_simulator.protocol import (
     AccessCommand,
+    CallEvent,
     CardEvent,
     Contact,
     ContactEvent,
@@ -61,6 +62,7 @@ class SimulatorDriver(Driver):
 
     name: ClassVar[str] = "simulator"
     Config: ClassVar[type[Config]] = SimulatorConfig
+    inputs: ClassVar[frozenset[Part]] = frozenset(Part)
 
     def __init__(self, context: Context, config: SimulatorConfig, reports: Reports) -> None:
         super().__init__(context, config, reports)
@@ -144,6 +146,8 @@ class SimulatorDriver(Driver):
                 self.reports.door_state(event.lock, DOOR_STATES[event.state])
             case ExitEvent():
                 self.reports.exit_button(event.lock)
+            case CallEvent():
+                self.reports.call_button(event.lock)
             case TamperEvent():
                 self.reports.tamper(event.part, event.active)
             case FireEvent():

@@ -192,6 +192,14 @@ class ExitEvent(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallEvent(Event):
+    """The call button of the intercom at this lock's door."""
+
+    TYPE: ClassVar[str] = "call"
+    lock: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TamperEvent(Event):
     """`part` is a reader's name, or "" for the controller's own case."""
 
@@ -270,9 +278,11 @@ class FeedbackCommand:
 
 DeviceMessage = (
     DeviceHello | Welcome | Bye | Alive | Ack
-    | CardEvent | DigitsEvent | ContactEvent | ExitEvent | TamperEvent | FireEvent | ReaderEvent
+    | CardEvent | DigitsEvent | ContactEvent | ExitEvent | CallEvent | TamperEvent | FireEvent | ReaderEvent
 )  # fmt: skip
-DeviceEvent = CardEvent | DigitsEvent | ContactEvent | ExitEvent | TamperEvent | FireEvent | ReaderEvent
+DeviceEvent = (
+    CardEvent | DigitsEvent | ContactEvent | ExitEvent | CallEvent | TamperEvent | FireEvent | ReaderEvent
+)  # fmt: skip
 Command = AccessCommand | ModeCommand | FeedbackCommand
 HostMessage = HostHello | Alive | Command
 
@@ -381,6 +391,7 @@ _DEVICE: Final[dict[str, Callable[[Fields], DeviceMessage]]] = {
     DigitsEvent.TYPE: lambda f: DigitsEvent(reader=f.text("reader"), digits=f.text("digits"), **f.age()),
     ContactEvent.TYPE: lambda f: ContactEvent(lock=f.text("lock"), state=f.word("state", Contact), **f.age()),
     ExitEvent.TYPE: lambda f: ExitEvent(lock=f.text("lock"), **f.age()),
+    CallEvent.TYPE: lambda f: CallEvent(lock=f.text("lock"), **f.age()),
     TamperEvent.TYPE: lambda f: TamperEvent(part=f.text("part"), active=f.flag("active"), **f.age()),
     FireEvent.TYPE: lambda f: FireEvent(lock=f.text("lock"), active=f.flag("active"), **f.age()),
     ReaderEvent.TYPE: lambda f: ReaderEvent(reader=f.text("reader"), online=f.flag("online"), **f.age()),

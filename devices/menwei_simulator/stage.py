@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from menwei_simulator.board import Miswired
 from menwei_simulator.protocol import Contact, LockMode
 
 LINE_LIMIT = 1 << 20
@@ -130,13 +131,25 @@ async def open_stage(port: int) -> AsyncIterator[Channel]:
 
 
 class Stage:
-    """What can be done at one controller."""
+    """What can be done at one controller, or before one of its doors: then `lock` and `reader` are those meant."""
 
-    def __init__(self, channel: Channel, controller: str) -> None:
+    def __init__(self, channel: Channel, controller: str, lock: str = "", reader: str = "") -> None:
         self._channel = channel
         self._controller = controller
+        self._own = {"lock": lock, "reader": reader}
+
+    def before(self, lock: str, reader: str) -> Stage:
+        """The stage before one of the controller's doors."""
+        return Stage(self._channel, self._controller, lock, reader)
+
+    async def display(self) -> str:
+        """What the reader shows now, "" for nothing."""
+        readers = (await self.state()).readers
+        mine = self._own["reader"]
+        return next((reader.text for reader in readers if mine in ("", reader.reader)), "")
 
     async def _do(self, do: str, takes: float = 0.0, **fields: object) -> dict[str, Any]:
+        fields |= {name: own for name, own in self._own.items() if fields.get(name) == ""}
         return await self._channel.ask(do, takes=takes, controller=self._controller, **fields)
 
     async def state(self) -> State:
@@ -197,7 +210,15 @@ class Stage:
         """The exit button: releases the lock in hardware."""
         await self._do("exit", lock=lock)
 
+    async def press_call(self, lock: str = "") -> None:
+        """The intercom's call button."""
+        await self._do("call", lock=lock)
+
     # ---------------------------------------------------------------------------------------------------- hardware
+
+    async def wire(self, *wrong: Miswired, lock: str = "") -> None:
+        """The installer wires a lock's parts, and gets these wrong; none: all are right."""
+        await self._do("wire", lock=lock, wrong=",".join(wrong))
 
     async def fire(self, active: bool, lock: str = "") -> None:
         """The fire release input: the lock is released for as long as it is on."""

@@ -21,6 +21,7 @@ from menwei import (
     Driver,
     IdentifierType,
     NotReady,
+    Part,
     Repair,
     Reports,
 )
@@ -66,6 +67,7 @@ class UhppoteBoard(Driver):
     decides: ClassVar[frozenset[str]] = frozenset({"host"})
     identifiers: ClassVar[frozenset[IdentifierType]] = frozenset({IdentifierType.CARD})
     card_formats: ClassVar[frozenset[str]] = frozenset({"wiegand26", "wiegand26-le"})
+    inputs: ClassVar[frozenset[Part]] = frozenset({Part.CONTACT, Part.EXIT_BUTTON, Part.FIRE_INPUT})
 
     def __init__(self, context: Context, config: Any, reports: Reports) -> None:
         super().__init__(context, config, reports)

@@ -65,7 +65,9 @@ class DeskPages:
         )
 
     async def new_person(self, call: Call) -> Answer:
-        return await self.render.page(call, "person_new.html", "/people")
+        return await self.render.page(
+            call, "person_new.html", "/people", documents=await _document_readers(call)
+        )
 
     async def person(self, call: Call) -> Answer:
         return await self.render.page(
@@ -76,6 +78,7 @@ class DeskPages:
             readers=_named(call, (await call.ask("GET", "/api/readers")).readers),
             profiles=(await call.ask("GET", "/api/profiles")).profiles,
             points=(await call.ask("GET", "/api/access-points")).access_points,
+            documents=await _document_readers(call),
             history=call.who.role in render.HISTORY.roles,
         )
 
@@ -192,6 +195,10 @@ class DeskPages:
 
 async def _person(call: Call) -> Any:
     return await call.ask("GET", "/api/people/{holder}", path={"holder": call.path["holder"]})
+
+
+async def _document_readers(call: Call) -> Any:
+    return (await call.ask("GET", "/api/document-readers")).readers
 
 
 def _named(call: Call, readers: Iterable[Any]) -> list[dict[str, str]]:

@@ -244,6 +244,16 @@ async def test_a_plugin_reads_its_own_kinds_and_those_it_declared_without_anythi
         await facts.read({"Audit"})
 
 
+async def test_hearing_begins_with_the_call_and_keeps_no_place(house):
+    facts = context_of(house).facts
+    await facts.record("Visited", data={"n": 1})
+    stream = facts.hear({"menwei_desk.Visited"})
+    await facts.record("Visited", data={"n": 2})
+    assert (await asyncio.wait_for(anext(stream), 10)).data["n"] == 2
+    await stream.aclose()
+    assert not [name for name in house.journal.cursors if "desk" in name]
+
+
 async def test_following_goes_on_after_a_restart_where_it_was(house):
     facts = context_of(house).facts
 

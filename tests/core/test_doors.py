@@ -96,6 +96,14 @@ async def test_whoever_presses_the_exit_button_forces_nothing(tmp_path):
         assert await site.kinds() == ["DoorState", "ExitButton", "DoorState"]
 
 
+async def test_a_ring_at_the_intercom_is_told_and_opens_nothing(tmp_path):
+    async with small_site(tmp_path) as site:
+        await closed(site)
+        site.door.call_button()
+        assert site.door.mode is DoorMode.LOCKED
+        assert await site.kinds() == ["DoorState", "CallButton"]
+
+
 async def test_a_door_that_is_open_when_its_device_connects_was_not_forced(tmp_path):
     async with small_site(tmp_path) as site:
         site.door.contact(DoorState.OPEN)

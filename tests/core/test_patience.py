@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from menwei.patience import beside, within
+from menwei.patience import Patience, within
 
 
 async def told(call, budget=5.0):
     """What `beside` tells of this call."""
     heard = asyncio.get_running_loop().create_future()
-    task = beside(budget, call, heard.set_result)
+    task = Patience(budget).beside(call, heard.set_result)
     try:
         async with asyncio.timeout(5):
             return await heard
@@ -36,7 +36,7 @@ async def test_a_method_beside_that_is_not_async_is_told():
 
 async def test_a_call_beside_that_hangs_is_told_once_and_cancelled():
     heard = []
-    task = beside(0.02, lambda: asyncio.Event().wait(), heard.append)
+    task = Patience(0.02).beside(lambda: asyncio.Event().wait(), heard.append)
     await asyncio.wait({task}, timeout=5)
     assert task.done()
     await asyncio.sleep(0)
@@ -45,7 +45,7 @@ async def test_a_call_beside_that_hangs_is_told_once_and_cancelled():
 
 async def test_nothing_is_told_of_a_call_beside_that_ends_well():
     heard = []
-    await beside(5.0, lambda: asyncio.sleep(0), heard.append)
+    await Patience(5.0).beside(lambda: asyncio.sleep(0), heard.append)
     await asyncio.sleep(0)
     assert heard == []
 

@@ -18,7 +18,7 @@ from menwei.model import (
     SecurityLevel,
 )
 from menwei.plugin import Config, NotReady, Recognition, Recognizer
-from menwei.recognizers import UNKNOWN_SHOWN, Recognizers, Wanted
+from menwei.recognizers import LONGEST_PROMPT, UNKNOWN_SHOWN, Recognizers, Wanted
 from menwei.snapshot import Delta
 from menwei.supervisor import DeviceState
 from small_site import CARD, CARD_ONLY, KEYS, LIN, LIN_CARD, WANG_CARD, credential, small_site
@@ -89,7 +89,7 @@ class Watched:
 
     async def decided(self, *kinds):
         """The entries of these kinds once everything that was submitted is decided."""
-        await until(lambda: all(queue.empty() for queue in self.queues._queues.values()))
+        await until(lambda: not any(queue.requests for queue in self.queues._queues.values()))
         async with self.site.door.lock:
             pass
         return await self.site.entries(*kinds)
@@ -307,3 +307,29 @@ async def test_a_value_of_impossible_length_is_dropped(tmp_path, value):
     async with watched(tmp_path, QR_ALONE, cls=ScriptedCodes) as it:
         it.see(value)
         assert await it.decided("AccessGranted", "AccessDenied") == []
+
+
+async def test_a_recognizer_asks_the_person_before_the_camera_for_something(tmp_path):
+    async with watched(tmp_path, CARD_AND_FACE) as it:
+        await it.site.line.request(it.site.card(LIN_CARD))
+        it.site.shown.clear()
+        it.script.lives[-1].report.prompt("gate-in", "face.turn.left", 8.0)
+        it.script.lives[-1].report.prompt("gate-in", "face.liveness.flat", 1e9, refused=True)
+        assert [(point, one.kind, one.text, one.seconds) for point, one in it.site.shown] == [
+            ("gate-in", FeedbackKind.WAITING, "face.turn.left", 8.0),
+            ("gate-in", FeedbackKind.DENIED, "face.liveness.flat", LONGEST_PROMPT),
+        ]
+
+
+async def test_nobody_is_spoken_to_where_no_face_is_asked_for(tmp_path):
+    async with watched(tmp_path, CARD_AND_FACE) as it:
+        for point in ("gate-in", "gate-out", "nowhere"):
+            it.script.lives[-1].report.prompt(point, "face.turn.left", 8.0)
+        assert it.site.shown == []
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), 0.0, -1.0])
+async def test_a_prompt_for_no_time_is_none(tmp_path, seconds):
+    async with watched(tmp_path) as it:
+        it.script.lives[-1].report.prompt("gate-in", "face.turn.left", seconds)
+        assert it.site.shown == []

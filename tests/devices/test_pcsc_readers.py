@@ -90,6 +90,9 @@ class Reported:
     def exit_button(self, lock: str) -> None:
         raise AssertionError("a card reader has no door")
 
+    def call_button(self, lock: str) -> None:
+        raise AssertionError("a card reader has no door")
+
     def tamper(self, part: str, active: bool) -> None:
         raise AssertionError("a card reader has no tamper contact")
 

@@ -13,6 +13,7 @@ from unittest.mock import ANY
 
 import pytest
 
+from menwei_simulator.board import Miswired
 from menwei_simulator.controller import ControllerSpec
 from menwei_simulator.device import Simulation, simulate
 from menwei_simulator.protocol import (
@@ -242,6 +243,39 @@ async def test_a_lockdown_does_not_stop_the_exit_button(simulation: Simulation, 
         await there.hear(Ack)
         await gate.press_exit()
         assert await gate.walk_through()
+
+
+async def test_a_contact_wired_the_wrong_way_round_tells_the_opposite(
+    simulation: Simulation, gate: Stage
+) -> None:
+    async with host(simulation) as there:
+        await gate.wire(Miswired.CONTACT)
+        assert (await there.hear(ContactEvent)).state is Contact.OPEN
+        await gate.force()
+        assert (await there.hear(ContactEvent)).state is Contact.CLOSED
+
+
+async def test_buttons_with_loose_wires_do_nothing(simulation: Simulation, gate: Stage) -> None:
+    async with host(simulation) as there:
+        await gate.wire(Miswired.EXIT_BUTTON, Miswired.CALL_BUTTON)
+        await gate.press_exit()
+        await gate.press_call()
+        with pytest.raises(StageError, match="locked"):
+            await gate.open()
+        await gate.wire()
+        await gate.press_exit()
+        await there.hear(ExitEvent)  # the first that is heard: nothing came before
+
+
+async def test_a_lock_without_its_current_never_locks(gate: Stage) -> None:
+    await gate.wire(Miswired.LOCK)
+    await gate.open()
+    await gate.close()
+
+
+async def test_a_fault_of_wiring_that_nobody_knows_is_refused(gate: Stage) -> None:
+    with pytest.raises(StageError, match="hinge"):
+        await gate._do("wire", wrong="hinge")
 
 
 async def test_a_locked_door_can_only_be_forced(simulation: Simulation, gate: Stage) -> None:

@@ -66,6 +66,9 @@ class Heard:
     def exit_button(self, lock: str) -> None:
         self._add("exit_button", lock)
 
+    def call_button(self, lock: str) -> None:
+        self._add("call_button", lock)
+
     def tamper(self, part: str, active: bool) -> None:
         self._add("tamper", part, active)
 
@@ -161,6 +164,7 @@ async def test_what_people_do_at_the_door_is_reported(street: Street) -> None:
         await gate.present(CARD)
         await gate.type("2468", "out")
         await gate.press_exit("2")
+        await gate.press_call("2")
         await gate.fire(True, "2")
         await gate.fire(False, "2")
         await gate.tamper(True)
@@ -171,6 +175,7 @@ async def test_what_people_do_at_the_door_is_reported(street: Street) -> None:
             ("card", "in", "uid", CARD),
             ("digits", "out", "2468"),
             ("exit_button", "2"),
+            ("call_button", "2"),
             ("fire", "2", True),
             ("fire", "2", False),
             ("tamper", "", True),

@@ -129,7 +129,7 @@ KNOWN_FIELDS = sorted(
     }
 )
 KNOWN_TYPES = sorted(
-    {"hello", "welcome", "bye", "alive", "ack", "card", "digits", "contact", "exit", "tamper"}
+    {"hello", "welcome", "bye", "alive", "ack", "card", "digits", "contact", "exit", "call", "tamper"}
     | {"fire", "reader", "access", "mode", "feedback"}
 )
 

@@ -14,7 +14,15 @@ from aiohttp.test_utils import TestClient
 
 from menwei.callers import CSRF_HEADER
 from menwei.journal import Entry
-from menwei.model import Actor, CredentialIdentifier, CredentialState, IdentifierType
+from menwei.model import (
+    Actor,
+    CredentialIdentifier,
+    CredentialState,
+    Document,
+    DocumentKind,
+    IdentifierType,
+)
+from menwei.supervisor import DeviceState
 from small_house import HOUSE, PASSWORD, SmallHouse, client, empty_house, house, sign_in  # noqa: F401
 
 Browser = TestClient[Any, Any]
@@ -331,3 +339,39 @@ async def test_the_committee_resets_a_guards_password_without_a_script(
     )
     session = await house.accounts.login("老王", "a quite new password", "here")
     assert session.account.id == guard.id
+
+
+# ------------------------------------------------------------------------------------------------ identity documents
+
+
+async def test_a_desk_with_a_document_reader_offers_to_read_one(client: Browser, house: SmallHouse) -> None:
+    holder = await resident(house)
+    await sign_in(client, "registrar")
+    for path in ("/people/new", f"/people/{holder}"):
+        page = await see(client, path)
+        assert "读身份证" in page
+        assert '<option value="board/documents">' in page
+    enrolling = (await see(client, f"/people/{holder}")).split("menwei-capture")[1]
+    assert "board/documents" not in enrolling
+
+
+async def test_without_a_document_reader_nothing_is_offered(
+    client: Browser, house: SmallHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = await resident(house)
+    await sign_in(client, "registrar")
+    monkeypatch.setattr(house.supervisor, "board", DeviceState.RETRYING)
+    for path in ("/people/new", f"/people/{holder}"):
+        assert "读身份证" not in await see(client, path)
+
+
+async def test_the_end_of_the_documents_number_is_shown_with_the_person(
+    client: Browser, house: SmallHouse
+) -> None:
+    read = Document(DocumentKind.RESIDENT_CARD, "张三丰", "110105194912310021")
+    held = await house.people.documents.hold(read, ACTOR)
+    holder = await house.people.add("张三丰", document=held.handle, actor=ACTOR)
+    await sign_in(client, "registrar")
+    page = await see(client, f"/people/{holder}")
+    assert re.search(r"证件尾号</dt><dd>0021<", page)
+    assert "11010519491231" not in page

@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from menwei.boardfacts import BoardDecision
 from menwei.clock import TrustedClock
 from menwei.model import (
     FOREVER,
@@ -91,6 +92,7 @@ class RecordedReports:
     numbers: list[tuple[str, str]] = field(default_factory=list)
     states: list[tuple[str, DoorState]] = field(default_factory=list)
     exits: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
     tampers: list[tuple[str, bool]] = field(default_factory=list)
     fires: list[tuple[str, bool]] = field(default_factory=list)
     faults: list[tuple[str, bool]] = field(default_factory=list)
@@ -99,6 +101,7 @@ class RecordedReports:
     documents: list[tuple[str, Document]] = field(default_factory=list)
     wanted: set[str] = field(default_factory=set)
     """Readers at which a desk waits for a document; the test puts them in."""
+    decisions: list[BoardDecision] = field(default_factory=list)
 
     def ready(self, info: DeviceInfo) -> None:
         self._keep(self.infos, info)
@@ -123,6 +126,9 @@ class RecordedReports:
     def exit_button(self, lock: str) -> None:
         self._keep(self.exits, lock)
 
+    def call_button(self, lock: str) -> None:
+        self._keep(self.calls, lock)
+
     def tamper(self, part: str, active: bool) -> None:
         self._keep(self.tampers, (part, active))
 
@@ -131,6 +137,9 @@ class RecordedReports:
 
     def fire(self, lock: str, active: bool) -> None:
         self._keep(self.fires, (lock, active))
+
+    async def decided(self, decision: BoardDecision) -> None:
+        self._keep(self.decisions, decision)
 
     async def until(self, seen: Any, seconds: float = 10.0) -> None:
         """Wait until `seen()` is true; raises `TimeoutError` with what was reported so far."""

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from menwei.clock import TrustedClock
+from menwei.doors import DoorView
 from menwei.memory import Memories
-from menwei.model import DeviceInfo, DoorState
+from menwei.model import AccessPoint, DeviceInfo, Door, DoorState
 from menwei.plugin import AuthFailed, Context, Driver, NotReady
 from menwei.supervisor import DeviceState, Ready, Supervised, Supervisor, Times
 from menwei.testing import RecordedReports
@@ -29,11 +33,20 @@ BOUND = 30.0
 class Driven:
     """`async with Driven(SomeDriver, peer, folder) as driven:` runs until the end of the block.
 
+    `alone` are the readers at which the device decides by itself.
+
     A second one on the same folder is the program started again: the driver's memory is kept there.
     """
 
     def __init__(
-        self, cls: type[Driver], peer: Peer, folder: Path, *, config: object = None, bound: float = BOUND
+        self,
+        cls: type[Driver],
+        peer: Peer,
+        folder: Path,
+        *,
+        config: object = None,
+        bound: float = BOUND,
+        alone: frozenset[str] = frozenset(),
     ) -> None:
         self.heard = RecordedReports()
         self.reads: list[tuple[tuple[str, str, str], float]] = []
@@ -43,6 +56,7 @@ class Driven:
         self._cls = _watched(cls, self.endings)
         self._peer = peer
         self._config = config
+        self._alone = alone
         self._bound = bound
         self._clock = TrustedClock()
         self._memory = Memories(folder / "memory").of("device")
@@ -122,7 +136,7 @@ class Driven:
 
     def _make(self, ready: Ready) -> Driver:
         log = structlog.get_logger(self._cls.name)
-        context = Context(self._cls.name, log, self._clock, memory=self._memory)
+        context = Context(self._cls.name, log, self._clock, memory=self._memory, alone=self._alone, view=_Place())
         return self._cls(context, self._config or self._peer.config, _Reports(self, ready))
 
 
@@ -146,15 +160,28 @@ def _watched(cls: type[Driver], endings: list[BaseException]) -> type[Driver]:
     return Watched
 
 
+class _Place:
+    """The site that a driver is told of: its zone is this machine's, by which the device's clock is kept."""
+
+    id = name = "test"
+    language = "en"
+    access_points: Mapping[str, AccessPoint] = MappingProxyType({})
+    doors: Mapping[str, Door] = MappingProxyType({})
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo("UTC")
+
+    def door(self, door: str) -> DoorView:
+        raise KeyError(door)
+
+
 class _Reports(RecordedReports):
     """Records into the common record, and tells the supervisor when the device is ready."""
 
     def __init__(self, driven: Driven, ready: Ready) -> None:
-        into = driven.heard
-        super().__init__(
-            into.infos, into.cards, into.numbers, into.states, into.exits, into.tampers, into.fires, into.faults, into.received,
-            into.changed,
-        )  # fmt: skip
+        into = driven.heard  # the same lists, whatever there will be of them
+        super().__init__(**{each.name: getattr(into, each.name) for each in fields(RecordedReports)})
         self._driven = driven
         self._ready = ready
 

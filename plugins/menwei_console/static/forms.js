@@ -100,6 +100,72 @@ export class CaptureForm extends SentForm {
   post(submitter) { return super.post(submitter, this.given.signal); }
 }
 
+/** Inside a <form>: waits for an identity document at an enrolment reader and fills in the name and the handle under
+ * which the document is held (`data-field`). The number never comes here. Fires "read" with what was learned. */
+export class DocumentField extends HTMLElement {
+  connectedCallback() {
+    this.hidden = false;
+    this.form = this.closest("form");
+    this.select = this.querySelector("select");
+    this.button = this.querySelector("button");
+    this.status = this.querySelector("[role=status]");
+    this.held = this.form.elements[this.dataset.field];
+    this.button.addEventListener("click", () => (this.waiting ? this.stop() : this.read()));
+    this.form.addEventListener("reset", () => { this.stop(); this.say(""); this.held.value = ""; this.known([]); });
+  }
+
+  disconnectedCallback() { this.stop(); }
+
+  stop() {
+    this.waiting?.abort();
+    this.waiting = null;
+    this.button.textContent = this.dataset.read;
+  }
+
+  async read() {
+    this.stop();
+    const waiting = (this.waiting = new AbortController());
+    this.button.textContent = this.dataset.cancel;
+    this.say(this.dataset.waits);
+    try {
+      const response = await fetch("/api/documents/capture", {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-CSRF-Token": this.form.elements._csrf?.value ?? "" },
+        body: JSON.stringify({ reader: this.select.value, seconds: 60 }),
+        signal: waiting.signal,
+      });
+      if (response.ok) this.fill(await response.json());
+      else this.say((await problem(response)).message, true);
+    } catch (error) {
+      if (error.name !== "AbortError") this.say(this.dataset.offline ?? String(error), true);
+      else if (this.waiting === null) this.say("");
+    } finally {
+      if (this.waiting === waiting) this.stop();
+    }
+  }
+
+  fill(found) {
+    const name = this.form.elements.name;
+    if (name) name.value = found.name;
+    this.held.value = found.handle;
+    this.say(this.dataset.done.replace("{name}", found.name).replace("{last}", found.last_four));
+    this.known(found.holders);
+    this.dispatchEvent(new CustomEvent("read", { detail: found }));
+  }
+
+  known(holders) {
+    const line = this.querySelector("[data-known]");
+    if (!line) return;
+    line.hidden = holders.length === 0;
+    if (holders.length) line.querySelector("a").href = `/people/${holders[0]}`;
+  }
+
+  say(text, bad = false) {
+    this.status.textContent = text;
+    this.status.classList.toggle("bad", bad);
+  }
+}
+
 function fields(form, submitter) {
   const found = {};
   for (const [name, value] of new FormData(form, submitter)) {
