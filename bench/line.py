@@ -37,7 +37,7 @@ from raw import BareCommand, FsyncAndEcho, RawGroupCommit, row
 
 from menwei.house import Menwei
 from menwei.journal import Position
-from menwei.serving import serving
+from menwei.serving import serving, settle
 from menwei.supervisor import DeviceState
 
 ALONE = 200
@@ -71,6 +71,8 @@ class Passages:
     def __init__(self, house: Menwei, credentials: int) -> None:
         self._house = house
         self._credentials = credentials
+        self._uids = [benchsite.card(number) for number in range(1, credentials + 1)]
+        self._doors = [(benchsite.door_id(door), *benchsite.reader_of(door)) for door in range(WAITING)]
         self._next = 0
         self._open: dict[str, Marks] = {}
         self.late = 0
@@ -99,12 +101,12 @@ class Passages:
 
     async def pass_once(self, door: int) -> Marks:
         """One person at one door."""
-        device, reader = benchsite.reader_of(door)
+        id, device, reader = self._doors[door]
         driver = self._house.supervisor.driver(device)
         assert driver is not None
-        self._next = self._next % self._credentials + 1
-        uid = benchsite.card(self._next)
-        self._open[benchsite.door_id(door)] = marks = Marks()
+        uid = self._uids[self._next]
+        self._next = (self._next + 1) % self._credentials
+        self._open[id] = marks = Marks()
         marks.read = time.perf_counter()
         driver.reports.card(reader, "uid", uid)
         await marks.opened
@@ -216,6 +218,7 @@ async def measure(
         _, spare = ports.popitem()  # one more, for the bare command
         running = await stack.enter_async_context(serving(benchsite.write_config(site, ports), port=0))
         await ready(running.house)
+        settle()  # as `menwei run` does
         passages = Passages(running.house, credentials)
         return [await one_round(passages, spare, site, size, each, slices) for _ in range(rounds)]
 

@@ -85,7 +85,9 @@ class Devices:
         if shown is None:
             if len(self._shown) >= KEPT_FEEDBACK:
                 self._shown.clear()
-            shown = self._shown[feedback] = Feedback(feedback.kind, self._words(feedback.text), feedback.seconds, feedback.text)
+            shown = self._shown[feedback] = Feedback(
+                feedback.kind, self._words(feedback.text), feedback.seconds, feedback.text
+            )
         for device, reader in point.readers:
             if driver := self._supervisor.driver(device):
                 self._show(driver, device, reader, shown)

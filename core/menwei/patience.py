@@ -176,8 +176,10 @@ async def within(budget: float, call: Callable[[], Awaitable[Any]]) -> Any:
 
 def _awaitable(answer: Any) -> Awaitable[Any]:
     if type(answer) is not CoroutineType and not inspect.isawaitable(answer):
-        raise TypeError(f"the answer is {type(answer).__name__}, not awaitable: the method must be `async def`")
-    return answer  # type: ignore[no-any-return]
+        raise TypeError(
+            f"the answer is {type(answer).__name__}, not awaitable: the method must be `async def`"
+        )
+    return answer
 
 
 def _plain(error: BaseException) -> Exception:

@@ -55,6 +55,21 @@ async def test_somebody_let_in_while_the_door_stands_open_goes_through(tmp_path)
         assert len(await site.entries("AccessTaken")) == 2
 
 
+async def test_a_further_release_prolongs_the_one_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("menwei.doors.CONTACT_GRACE", 0.05)
+    async with small_site(tmp_path) as site:
+        await closed(site)
+        await site.line.request(site.card(LIN_CARD))
+        await asyncio.sleep(0.1)
+        await site.line.request(site.card(WANG_CARD))
+        async with asyncio.timeout(5):
+            while not (not_taken := await site.entries("AccessNotTaken")):
+                await asyncio.sleep(0.01)
+        granted = await site.entries("AccessGranted")
+    assert [entry.data["passage"] for entry in not_taken] == [str(entry.position) for entry in granted]
+    assert not_taken[0].monotonic >= granted[1].monotonic + site.door.facts.release_time
+
+
 async def test_a_door_without_a_contact_counts_a_grant_as_taken_and_writes_no_guess(tmp_path, monkeypatch):
     monkeypatch.setattr("menwei.doors.CONTACT_GRACE", 0.05)
     async with small_site(tmp_path, has_contact=False) as site:

@@ -64,3 +64,48 @@ async def test_a_call_that_swallows_its_cancellation_is_waited_for_no_longer_tha
         await within(0.02, stubborn)
     released.set()  # it is left behind, and must be able to end
     await asyncio.sleep(0)
+
+
+async def test_closing_ends_what_runs_beside_and_tells_nobody():
+    heard = []
+    patience = Patience(5.0)
+    task = patience.beside(lambda: asyncio.Event().wait(), heard.append)
+    await asyncio.sleep(0)
+    patience.close()
+    await asyncio.wait({task}, timeout=5)
+    assert task.done()
+    assert heard == []
+
+
+async def test_a_call_that_raises_stop_iteration_fails_like_any_other():
+    def stop():
+        raise StopIteration
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await within(5.0, stop)
+
+
+async def test_who_waits_no_longer_leaves_the_call_cancelled():
+    cancelled = asyncio.Event()
+
+    async def hang():
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    waiting = asyncio.create_task(within(5.0, hang))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    async with asyncio.timeout(5):
+        await cancelled.wait()
+
+
+async def test_calls_with_one_patience_do_not_take_each_others_time():
+    patience = Patience(0.1)
+    slow = asyncio.create_task(patience.within(lambda: asyncio.Event().wait()))
+    await asyncio.sleep(0.06)
+    assert await patience.within(lambda: asyncio.sleep(0.06, "done")) == "done"  # past the end of the first
+    with pytest.raises(TimeoutError):
+        await slow
