@@ -46,7 +46,7 @@ fi
 
 extras=demo
 # Everything that installs from wheels; what has to be built or is large follows by itself.
-[ "$for_what" = test ] && extras=demo,test,names,holidays,uhppote,osdp,idreader,visitors,registration
+[ "$for_what" = test ] && extras=demo,test,names,holidays,uhppote,osdp,idreader,visitors,registration,postgres
 say "installing menwei[$extras] into $venv"
 "$venv/bin/python" -m pip install --quiet --editable ".[$extras]"
 

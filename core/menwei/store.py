@@ -1,6 +1,6 @@
 """`store.db`: people, credentials, rights and the plugins' tables, behind one writer.
 
-SQLite by default, PostgreSQL by another URL. One process owns the data: it holds a lock file as long as the store is
+SQLite by default; PostgreSQL by its URL (extra `postgres`), for programs that embed the core. One process owns the data: it holds a lock file as long as the store is
 open. All writing goes through `Store.transaction()`, one at a time; what has to happen in memory once a transaction is
 durable is left with `Transaction.on_commit`.
 """
