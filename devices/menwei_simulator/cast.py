@@ -1,27 +1,46 @@
-"""Who and what plays in `menwei demo`: the doors of the street and the people who come by.
+"""The doors and people a story of `menwei demo` plays with, and those of the street.
 
 The names are the demonstration's own; like every name they are sealed in the store and stand in no journal entry.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class DemoDoor:
-    """One door of the street: its controller's id (before the run's suffix), the id and the name key of the door."""
+    """One door: its controller's id (before the run's suffix), its own id and the message key of its name, with the
+    number in it. `lock` and `reader` are the controller's names; `leaving` is the reader on the inner side, "" without.
+    """
 
     id: str
     controller: str
     name: str
+    number: str = ""
+    lock: str = "1"
+    reader: str = "in"
+    leaving: str = ""
 
     @property
     def inside(self) -> str:
         """The access point through which people come in."""
         return f"{self.id}-in"
+
+    @property
+    def outside(self) -> str:
+        """The access point through which people leave, where it has a reader."""
+        return f"{self.id}-out"
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        return (self.reader, self.leaving) if self.leaving else (self.reader,)
+
+    def from_inside(self) -> DemoDoor:
+        """The same door for somebody who stands at the inner reader."""
+        return replace(self, reader=self.leaving)
 
 
 GATE = DemoDoor("gate", "sim-gate", "simulator.demo.door.gate")
@@ -33,13 +52,13 @@ DOORS = (GATE, UNIT_1, UNIT_2, FLAT)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One person of the story. `since` and `until` are days from now, None without end; `lost`: the card was reported
-    so. `key` stands in the store as the external id."""
+    """One person of a story. `card` is FORMAT:VALUE, or a UID alone. `since` and `until` are days from now, None without
+    end; `lost`: the card was reported so. `key` stands in the store as the external id."""
 
     key: str
     name: str
     card: str
-    profiles: tuple[str, ...]
+    profiles: tuple[str, ...] = ()
     since: float = -30.0
     until: float | None = None
     pin: str | None = None
@@ -55,6 +74,21 @@ class Member:
         return body | {
             word: pin for word, pin in (("pin", self.pin), ("duress_pin", self.duress)) if pin is not None
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A member as the store knows them."""
+
+    member: Member
+    holder: int
+    credential: int
+
+
+def card_of(text: str) -> tuple[str, str]:
+    """Format and value of `idcard:0102…`, or of a UID alone."""
+    format, _, value = text.rpartition(":")
+    return format or "uid", value
 
 
 def _day(now: float, days: float) -> str:

@@ -12,24 +12,24 @@ from pydantic_core import PydanticCustomError
 from menwei.cli import language, use_language
 from menwei.settings import seconds
 from menwei_simulator.demo import Wishes, demo
-from menwei_simulator.story import STORY
+from menwei_simulator.scene import Story
+from menwei_simulator.stories import STORIES, story_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-SCENES = ", ".join(scene.id for scene in STORY)
 
 
 @app.command(
     "demo",
-    help="Play a simulated street: doors, people, alarms. Scenes: "
-    + SCENES
-    + ". 演示：模拟小区的门、人和报警。",
+    help=f"Play a simulated site: doors, people, alarms. Stories: {', '.join(STORIES)}. 演示：模拟小区的门、人和报警。",
     context_settings={"ignore_unknown_options": False},
 )
 def play(
     command: Annotated[
         list[str] | None, typer.Argument(help="After `--`: the command of --before. --before 的命令。")
     ] = None,
+    story: Annotated[
+        str, typer.Option("--story", help=f"{', '.join(STORIES)}; the street otherwise. 演哪个故事。")
+    ] = "street",
     once: Annotated[bool, typer.Option("--once", help="Play once and end. 只演一遍。")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a scene on standard output. 每幕一行 JSON。")
@@ -64,31 +64,36 @@ def play(
         raise typer.BadParameter("--before SCENE -- COMMAND: one needs the other")
     if once and passers_by:
         raise typer.BadParameter("--once plays the story, --passers-by leaves it out")
+    if story not in STORIES:
+        raise typer.BadParameter(f"--story: there is no story {story!r}; there are: {', '.join(STORIES)}")
     if lang:
         use_language(lang)
+    played = story_of(story)
     wishes = Wishes(
         language=language(),
+        story=played,
         once=once,
         as_json=as_json,
         folder=folder,
         passers_by=passers_by,
         port=port,
-        before=(_scene(before, "--before"), tuple(command or ())) if before else None,
-        ahead=_ahead(ahead) if ahead else None,
+        before=(_scene(played, before, "--before"), tuple(command or ())) if before else None,
+        ahead=_ahead(played, ahead) if ahead else None,
     )
     if code := asyncio.run(demo(wishes)):
         raise typer.Exit(code)
 
 
-def _scene(name: str, option: str) -> str:
-    if name not in {scene.id for scene in STORY}:
-        raise typer.BadParameter(f"{option}: there is no scene {name!r}; there are: {SCENES}")
+def _scene(story: Story, name: str, option: str) -> str:
+    known = [scene.id for scene in story.scenes]
+    if name not in known:
+        raise typer.BadParameter(f"{option}: there is no scene {name!r}; there are: {', '.join(known)}")
     return name
 
 
-def _ahead(text: str) -> tuple[str, float]:
+def _ahead(story: Story, text: str) -> tuple[str, float]:
     scene, _, duration = text.partition("=")
     try:
-        return _scene(scene, "--ahead"), seconds(duration)
+        return _scene(story, scene, "--ahead"), seconds(duration)
     except PydanticCustomError as error:
         raise typer.BadParameter(f"--ahead: {error.message_template}") from None

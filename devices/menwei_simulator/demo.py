@@ -16,52 +16,46 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from menwei.adoption import AdoptionError
-from menwei.cli_client import api
+from menwei.cli_client import ApiError, api
 from menwei.cli_devices import take_in
 from menwei.house import Menwei
 from menwei.plugin import Discovered
 from menwei.serving import Serving, serving
 from menwei_simulator import site
-from menwei_simulator.cast import DOORS
+from menwei_simulator.cast import Entered
 from menwei_simulator.controller import ControllerSpec
 from menwei_simulator.diary import Diary, settled
+from menwei_simulator.scene import HouseClock, Moment, Playing, Result, Scene, Signed, Story, StoryFailed
 from menwei_simulator.showing import Showing, agrees
-from menwei_simulator.site import Entered
-from menwei_simulator.story import PASSERS_BY, STORY, Playing, Result, Scene
 from menwei_simulator.street import Street
 
 USUAL_PORT = 8460
 """The console's port, unless somebody has it."""
-FOUND_WITHIN = 20.0
-"""Seconds for four announcements on loopback; they take one, the machine may be busy."""
-BEFORE_WITHIN = 120.0
-"""Seconds that the command of `--before` may take."""
+FOUND_WITHIN = 30.0
+"""Seconds for the announcements of a street on loopback; they take one or two, the machine may be busy."""
+COMMAND_WITHIN = 120.0
+"""Seconds that a command of `menwei`, or the one of `--before`, may take."""
 UNHURRIED = 1.5
 """Seconds between scenes, so that a person can follow."""
 GRANTS = frozenset({"AccessGranted", "DoorCommand"})
 
 
-class DemoFailed(Exception):
-    """The demonstration cannot go on; `key` and `values` say why."""
-
-    def __init__(self, key: str, **values: object) -> None:
-        super().__init__(f"{key}: {values}")
-        self.key = key
-        self.values_ = values
-
-
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """The options. `before`: a scene and the command to run before it; `ahead`: a scene from which on the house's clock
-    is so many seconds ahead; `folder`: None for one that is removed at the end; `port`: None for the usual or any."""
+    is so many seconds further ahead; `folder`: None for one that is removed at the end; `port`: None for the usual or
+    any."""
 
     language: str
+    story: Story
     once: bool = False
     as_json: bool = False
     folder: Path | None = None
@@ -70,16 +64,6 @@ class Wishes:
     ahead: tuple[str, float] | None = None
     passers_by: bool = False
     """Without the story: whoever comes by, at once."""
-
-
-class HouseClock:
-    """The machine's clock and what it is put ahead."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 async def demo(wishes: Wishes) -> int:
@@ -105,11 +89,14 @@ async def demo(wishes: Wishes) -> int:
         if not interrupted:
             raise
         return 130
-    except DemoFailed as error:
+    except StoryFailed as error:
         showing.line(error.key, "bold red", **error.values_)
         return 1
     except AdoptionError as error:
         showing.console.print(error.text(wishes.language), style="bold red", markup=False)
+        return 1
+    except ApiError as error:
+        showing.console.print(str(error), style="bold red", markup=False)
         return 1
     finally:
         for number in signals:
@@ -117,54 +104,60 @@ async def demo(wishes: Wishes) -> int:
 
 
 async def _demo(wishes: Wishes, showing: Showing) -> int:
+    story = wishes.story
+    if lacking := sorted({extra for module, extra in story.needs.items() if find_spec(module) is None}):
+        raise StoryFailed("simulator.demo.needs", story=story.id, extras=",".join(lacking))
     with _folder(wishes.folder) as folder:
         clock = HouseClock()
+        if story.opens:
+            clock.to(_next(Moment(story.opens)))
         suffix = secrets.token_hex(2)
-        devices = {door.id: f"{door.controller}-{suffix}" for door in DOORS}
+        devices = {controller: f"{controller}-{suffix}" for controller in story.controllers}
         config = folder / "config.yaml"
-        config.write_text(site.config_text(wishes.language, showing.say, time.time()), encoding="utf-8")
+        config.write_text(site.config_text(story, wishes.language, showing.say, clock()), encoding="utf-8")
         async with AsyncExitStack() as stack:
             showing.line("simulator.demo.street", "bold")
-            specs = [ControllerSpec(id, locks=("1",), readers=("in",)) for id in devices.values()]
-            street = await stack.enter_async_context(Street(folder, specs, announce=True))
+            street = await stack.enter_async_context(Street(folder, _specs(story, devices), announce=True))
             running = await stack.enter_async_context(_serving(config, wishes, clock))
-            await _adopt(running.house, devices, config, showing)
+            await _adopt(running.house, story, devices, config, showing)
             desk = await stack.enter_async_context(api(config, wishes.language))
-            people = await site.enter_people(desk, running.house.clock.now())
-            guard_password = secrets.token_urlsafe(9)
-            await desk.post("/api/accounts", {"name": "guard", "role": "guard", "password": guard_password})
-            guard = await stack.enter_async_context(api(config, wishes.language))
-            admin = running.house.first_password or ""
-            showing.open_door(running.server.url, admin, guard_password, str(config))
             diary = await stack.enter_async_context(Diary(running.house.journal))
-            stages = {door: street.at(device) for door, device in devices.items()}
-            playing = Playing(running.house, diary, guard, guard_password, stages, people)
-            return await _Play(wishes, showing, playing, street, config, clock).run()
+            password = running.house.first_password or ""
+            admin = Signed(await stack.enter_async_context(api(config, wishes.language)), "admin", password)
+            playing = Playing(
+                running.house,
+                diary,
+                desk,
+                {controller: street.at(device) for controller, device in devices.items()},
+                clock,
+                config,
+                wishes.language,
+                clock(),
+                showing.line,
+                lambda *words: _command(words, config, showing),
+                stack,
+                admin,
+            )
+            await playing.sign_up("guard", "guard")
+            await story.enter(playing)
+            showing.open_door(running.server.url, password, playing.accounts, str(config))
+            return await _Play(wishes, showing, playing, street).run()
 
 
 class _Play:
     """The story and what comes after it."""
 
-    def __init__(
-        self,
-        wishes: Wishes,
-        showing: Showing,
-        playing: Playing,
-        street: Street,
-        config: Path,
-        clock: HouseClock,
-    ) -> None:
+    def __init__(self, wishes: Wishes, showing: Showing, playing: Playing, street: Street) -> None:
         self._wishes = wishes
         self._showing = showing
         self._playing = playing
         self._street = street
-        self._config = config
-        self._clock = clock
         self._wrong: list[str] = []
         self._latencies: list[float] = []
 
     async def run(self) -> int:
-        for scene in () if self._wishes.passers_by else STORY:
+        story = self._wishes.story
+        for scene in () if self._wishes.passers_by else story.scenes:
             await self._prepare(scene)
             await self._scene(scene)
             if not self._wishes.once:
@@ -174,7 +167,7 @@ class _Play:
         self._showing.line("simulator.demo.passers_by", "bold")
         try:
             while True:
-                await self._scene(random.choice(PASSERS_BY))  # noqa: S311  # who comes by is no secret
+                await self._scene(random.choice(story.passers_by))  # noqa: S311  # who comes by is no secret
                 await asyncio.sleep(random.uniform(0.3, 3.0))  # noqa: S311
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -190,6 +183,8 @@ class _Play:
             TimeoutError
         ) as error:  # the door did not come to rest, or did not move: that is how the scene ended
             result = Result(f"TimeoutError: {error}")
+        except ApiError as error:  # the service refused what the scene has asked for
+            result = Result(f"ApiError: {error.error or error}")
         if result.latency is not None and result.decision in GRANTS:
             self._latencies.append(result.latency)
         names = {entered.holder: entered.member.name for entered in self._playing.people.values()}
@@ -198,30 +193,25 @@ class _Play:
             self._wrong.append(scene.id)
 
     async def _prepare(self, scene: Scene) -> None:
-        """What the options want to have changed before a scene."""
-        ahead, before = self._wishes.ahead, self._wishes.before
+        """What the story and the options want to have changed before a scene."""
+        ahead, before, playing = self._wishes.ahead, self._wishes.before, self._playing
+        if scene.at is not None:
+            playing.clock.to(scene.at.instant(playing.began, playing.house.site.zone))
+            self._showing.clock(playing.clock(), playing.house.site.zone)
         if ahead is not None and ahead[0] == scene.id:
-            self._clock.ahead = ahead[1]
+            playing.clock.forward(ahead[1])
             self._showing.line("simulator.demo.ahead", "magenta", seconds=f"{ahead[1]:g}", scene=scene.id)
         if before is not None and before[0] == scene.id:
             await self._run_before(scene, before[1])
 
     async def _run_before(self, scene: Scene, command: tuple[str, ...]) -> None:
         known: Entered | None = self._playing.people.get(scene.who.key) if scene.who else None
-        environment = os.environ | {"MENWEI_CONFIG": str(self._config), "MENWEI_DEMO_SCENE": scene.id}
+        environment = {"MENWEI_CONFIG": str(self._playing.config), "MENWEI_DEMO_SCENE": scene.id}
         if known is not None:
             environment["MENWEI_DEMO_HOLDER"] = str(known.holder)
             environment["MENWEI_DEMO_CREDENTIAL"] = str(known.credential)
-        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=sys.stderr)
-        try:
-            async with asyncio.timeout(BEFORE_WITHIN):
-                code = await process.wait()
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if code:
-            raise DemoFailed("simulator.demo.before_failed", scene=scene.id, code=code)
+        if code := await _process(command, environment):
+            raise StoryFailed("simulator.demo.before_failed", scene=scene.id, code=code)
 
     async def _end(self) -> int:
         """The last word: how quick, and whether the doors did what the journal says and nothing else."""
@@ -235,37 +225,78 @@ class _Play:
         return 0 if compared.equal else 1
 
 
-async def _adopt(house: Menwei, devices: dict[str, str], config: Path, showing: Showing) -> None:
+async def _command(words: tuple[str, ...], config: Path, showing: Showing) -> int:
+    """A command of `menwei` as somebody would type it, in a process of its own; its exit code."""
+    showing.command(words)
+    command = (sys.executable, "-m", "menwei", "--lang", showing.language, *words)
+    return await _process(command, {"MENWEI_CONFIG": str(config)}, quiet=showing.as_json)
+
+
+async def _process(command: tuple[str, ...], environment: Mapping[str, str], quiet: bool = True) -> int:
+    """Run a command to its end; what it prints goes to standard error where standard output is for programs."""
+    out = sys.stderr if quiet else None
+    process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **environment}, stdout=out)
+    try:
+        async with asyncio.timeout(COMMAND_WITHIN):
+            return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def _next(moment: Moment) -> float:
+    """When the site's clocks show this next."""
+    zone, now = ZoneInfo(site.ZONE), time.time()
+    today = moment.instant(now, zone)
+    return today if today >= now else Moment(moment.clock, days=1).instant(now, zone)
+
+
+def _specs(story: Story, devices: Mapping[str, str]) -> list[ControllerSpec]:
+    """The controllers of the street, each with the locks and readers of its doors; a desk has a reader alone."""
+    specs = []
+    for controller, device in devices.items():
+        doors = story.doors_of(controller)
+        locks = tuple(door.lock for door in doors)
+        readers = tuple(reader for door in doors for reader in door.readers) or ("in",)
+        specs.append(ControllerSpec(device, locks=locks, readers=readers))
+    return specs
+
+
+async def _adopt(
+    house: Menwei, story: Story, devices: Mapping[str, str], config: Path, showing: Showing
+) -> None:
     """Find the street and take it in with the code behind `menwei adopt`, then write the rules and read them in."""
     found = await _found(house, set(devices.values()))
     showing.found(found)
     with contextlib.redirect_stdout(sys.stderr if showing.as_json else sys.stdout):
-        for door in DOORS:
-            name = showing.say(door.name)
-            showing.command(["adopt", *site.adopt_words(door, devices[door.id], name, config)])
-            doors, points = [f"{door.id}={name}"], [f"{door.inside}=in"]
-            await take_in(config, devices[door.id], door.controller, doors, points, [], "", False)
+        for controller, device in devices.items():
+            doors, points = site.adopt_words(story, controller, showing.say)
+            options = [word for door in doors for word in ("--door", door)]
+            options += [word for point in points for word in ("--access-point", point)]
+            showing.command(["adopt", device, "--id", controller, *options, "--config", str(config)])
+            await take_in(config, device, controller, doors, points, [], "", False)
     await _connected(house)
-    site.finish(config)
+    site.finish(story, config)
     await house.reload()
     showing.line("simulator.demo.rules", "dim")
 
 
 async def _connected(house: Menwei) -> None:
-    """Every adopted door answers. Raises `DemoFailed`."""
+    """Every adopted door answers. Raises `StoryFailed`."""
     end = time.monotonic() + FOUND_WITHIN
     while away := [door.id for door in house.doors.views() if not door.online]:
         if time.monotonic() > end:
-            raise DemoFailed("simulator.demo.not_connected", doors=", ".join(away))
+            raise StoryFailed("simulator.demo.not_connected", doors=", ".join(away))
         await asyncio.sleep(0.05)
 
 
 async def _found(house: Menwei, wanted: set[str]) -> list[Discovered]:
-    """The street's announcements. Raises `DemoFailed` when they do not come."""
+    """The street's announcements. Raises `StoryFailed` when they do not come."""
     end = time.monotonic() + FOUND_WITHIN
     while missing := wanted - house.discovery.devices.keys():
         if time.monotonic() > end:
-            raise DemoFailed("simulator.demo.not_found", devices=", ".join(sorted(missing)))
+            raise StoryFailed("simulator.demo.not_found", devices=", ".join(sorted(missing)))
         await asyncio.sleep(0.05)
     return [house.discovery.devices[id] for id in sorted(wanted)]
 
@@ -298,5 +329,5 @@ def _folder(wanted: Path | None) -> Iterator[Path]:
         return
     wanted.mkdir(parents=True, exist_ok=True)
     if any(wanted.iterdir()):
-        raise DemoFailed("simulator.demo.not_empty", folder=wanted)
+        raise StoryFailed("simulator.demo.not_empty", folder=wanted)
     yield wanted.resolve()

@@ -6,8 +6,11 @@ import json
 import shlex
 import statistics
 import sys
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +20,7 @@ from menwei.messages import Messages
 from menwei.model import Outcome
 from menwei.plugin import Discovered
 from menwei_simulator.diary import Comparison
-from menwei_simulator.story import Expected, Result, Scene
+from menwei_simulator.scene import Expected, Result, Scene, Signed
 
 BEGINNINGS = ("outcome", "alarm", "simulator.demo.decision")
 """Under which message keys the words for a decision, an event or an alarm stand."""
@@ -60,19 +63,25 @@ class Showing:
         """A command line as somebody would type it."""
         self.console.print(Text("$ menwei " + shlex.join(words), style="bold cyan"), soft_wrap=True)
 
-    def open_door(self, url: str, admin: str, guard: str, config: str) -> None:
+    def open_door(self, url: str, admin: str, accounts: Mapping[str, Signed], config: str) -> None:
         """Where to look, and with which password."""
         self.console.rule(style="dim")
         self.line("simulator.demo.console", "bold green", url=url)
         self.line("simulator.demo.admin", password=admin)
-        self.line("simulator.demo.guard", password=guard)
+        for account in accounts.values():
+            self.line("simulator.demo.account", name=account.name, password=account.password)
         self.line("simulator.demo.config", "dim", config=config)
         self.console.rule(style="dim")
+
+    def clock(self, at: float, zone: ZoneInfo) -> None:
+        """The house's clock was put to this."""
+        shown = datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M:%S")
+        self.line("simulator.demo.clock", "magenta", at=shown)
 
     def begins(self, scene: Scene) -> None:
         self._number += 1
         head = Text(f"{self._number:>3}  ", style="dim")
-        head.append(self.say(scene.door_key), style="bold")
+        head.append(self.say(scene.door_key, number=scene.door.number), style="bold")
         head.append("  " + self.say(f"simulator.demo.scene.{scene.id}", who=self.who(scene)))
         self.console.print(head, soft_wrap=True)
 
@@ -85,10 +94,12 @@ class Showing:
         line = Text("     ")
         line.append(self.decision(result.decision), style=f"bold {colour}")
         for reason in result.reasons:
-            line.append(" · " + self.say(f"reason.{reason}"), style=colour)
-        for event in result.events:
+            if self._messages.find(self.language, f"reason.{reason}") is not None:
+                line.append(" · " + self.say(f"reason.{reason}"), style=colour)
+        for event, count in Counter(result.events).items():
             alarm = event not in {"AccessTaken", "AccessNotTaken"}
-            line.append(" · " + self.decision(event), style="red" if alarm else "dim")
+            times = f" ×{count}" if count > 1 else ""
+            line.append(" · " + self.decision(event) + times, style="red" if alarm else "dim")
         if result.latency is not None:
             line.append(f"  {result.latency * 1000:.1f} ms", style="cyan")
         if result.shown:
@@ -116,6 +127,7 @@ class Showing:
             "reasons": list(result.reasons),
             "refused_by": list(result.refused_by),
             "events": list(result.events),
+            "shown": result.shown,
             "latency_ms": None if result.latency is None else round(result.latency * 1000, 1),
             "expected": _plain(scene.expected),
             "ok": agrees(scene, result),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,17 +14,23 @@ import yaml
 from pydantic import ValidationError
 
 from journal_support import opened
+from menwei.adoption import doors_from_options
 from menwei.config import load
 from menwei.journal import Entry
 from menwei.messages import LANGUAGES, placeholders
 from menwei.plugin import PASS, Answer, Refuse
 from menwei.testing import context, credential, passage
-from menwei_simulator import site
-from menwei_simulator.cast import CAST, DOORS
+from menwei_registration.checking import check
+from menwei_registration.likeness import likely
+from menwei_registration.sheet import read
+from menwei_simulator import roll, site
+from menwei_simulator.cast import CAST
 from menwei_simulator.diary import Comparison, compare
 from menwei_simulator.quiet import QuietHours, QuietHoursConfig
+from menwei_simulator.scene import Expected, HouseClock, Moment, Result, Story
 from menwei_simulator.showing import BEGINNINGS, Showing, agrees, words
-from menwei_simulator.story import PASSERS_BY, STORY, Expected, Result
+from menwei_simulator.stories import STORIES, story_of
+from menwei_simulator.story import SCENES
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -127,16 +133,34 @@ async def test_a_record_that_released_twice_is_found(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------------- the scenes
 
 
+@pytest.fixture(params=STORIES)
+def story(request: pytest.FixtureRequest) -> Story:
+    return story_of(request.param)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_scene_has_its_words(language: str) -> None:
+def test_every_scene_has_its_words(story: Story, language: str) -> None:
     messages = words()
-    for scene in (*STORY, *PASSERS_BY):
+    assert messages.find(language, f"simulator.demo.site.{story.id}")
+    for scene in (*story.scenes, *story.passers_by):
         assert messages.find(language, f"simulator.demo.scene.{scene.id}")
         assert messages.find(language, scene.door_key)
         for name in (scene.expected.decision, *scene.expected.events):
             assert any(messages.find(language, f"{begin}.{name}") for begin in BEGINNINGS), name
-        for reason in scene.expected.reasons:
-            assert messages.find(language, f"reason.{reason}")
+        if scene.expected.decision == "AccessDenied":
+            for reason in scene.expected.reasons:
+                assert messages.find(language, f"reason.{reason}")
+
+
+def test_no_two_scenes_of_a_story_have_the_same_name(story: Story) -> None:
+    names = [scene.id for scene in story.scenes]
+    assert len(names) == len(set(names))
+
+
+def test_the_clock_of_a_story_only_goes_forward(story: Story) -> None:
+    moments = [scene.at.instant(at("10:00:40"), ZONE) for scene in story.scenes if scene.at is not None]
+    assert moments == sorted(moments)
+    assert all(moment > at("10:10") for moment in moments)
 
 
 def test_both_languages_say_the_same_things_with_the_same_values() -> None:
@@ -162,36 +186,98 @@ def test_both_languages_say_the_same_things_with_the_same_values() -> None:
     ],
 )
 def test_an_end_that_differs_in_anything_that_counts_is_not_the_expected_one(changed: dict[str, Any]) -> None:
-    scene = STORY[0]
+    scene = SCENES[0]
     right: dict[str, Any] = {"decision": "AccessGranted", "events": ("AccessTaken",)}
     assert scene.expected == Expected("AccessGranted", events=("AccessTaken",))
     assert agrees(scene, Result(**right, latency=1.0, shown="welcome", holder=7))
     assert not agrees(scene, Result(**(right | changed)))
 
 
+# ---------------------------------------------------------------------------------------------------------- the clock
+
+
+def wall(instant: float) -> str:
+    return datetime.fromtimestamp(instant, ZONE).isoformat(" ")[:16]
+
+
+@pytest.mark.parametrize(
+    ("began", "moment", "meant"),
+    [
+        ("2026-11-22T10:00", Moment("09:00", days=1), "2026-11-23 09:00"),
+        ("2026-11-22T23:59", Moment("00:01", days=1), "2026-11-23 00:01"),
+        ("2026-11-22T10:00", Moment("10:30", years=1), "2027-11-22 10:30"),
+        ("2026-11-22T10:00", Moment("09:30", days=-1, years=1), "2027-11-21 09:30"),
+        ("2028-02-29T10:00", Moment("10:30", years=1), "2029-02-28 10:30"),
+    ],
+)
+def test_a_moment_of_a_story_is_a_wall_time_of_the_site(began: str, moment: Moment, meant: str) -> None:
+    assert wall(moment.instant(datetime.fromisoformat(began).replace(tzinfo=ZONE).timestamp(), ZONE)) == meant
+
+
+def test_the_houses_clock_is_put_forward_and_never_back() -> None:
+    clock = HouseClock()
+    clock.to(clock() + 86_400)
+    assert 86_399 < clock.ahead < 86_401
+    clock.to(clock() - 3600)
+    clock.forward(-3600)
+    assert 86_399 < clock.ahead < 86_401
+
+
+# ----------------------------------------------------------------------------------------------------------- the roll
+
+
+def test_the_roll_has_2449_people_in_52_houses_whom_the_import_finds_no_fault_with() -> None:
+    found = check(read(roll.table(date(2027, 11, 22))))
+    assert found.faults == []
+    assert len(found.entries) == 2_449
+    assert {room.building for room in found.rooms.values()} == {str(number) for number in range(1, 53)}
+    assert len({room.landlord for room in found.rooms.values()}) == 31
+    assert likely(found.entries, {}, {}) == []
+
+
+def test_the_roll_is_the_same_each_time_and_nobody_stands_in_it_twice() -> None:
+    people = list(roll.villagers())
+    assert people == list(roll.villagers())
+    for what in ("key", "number", "chip"):
+        assert len({getattr(one, what) for one in people}) == len(people), what
+    assert {one.number[:6] for one in people} == {"990000"}, "a county code that nobody was ever given"
+
+
 # ----------------------------------------------------------------------------------------------------------- the site
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("clock", ["00:30", "12:00", "23:45"])
-def test_the_site_is_a_good_config_at_any_hour(tmp_path: Path, language: str, clock: str) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text(site.config_text(language, Showing(language, as_json=False).say, at(clock)))
-    adopted = {
-        "devices": {d.controller: {"driver": "simulator", "host": "127.0.0.1", "port": 1} for d in DOORS},
-        "doors": {
-            d.id: {
-                "name": d.name,
-                "lock": f"{d.controller}/1",
-                "access_points": {d.inside: {"readers": [f"{d.controller}/in"]}},
+def test_the_street_is_a_good_config_at_any_hour(tmp_path: Path, clock: str) -> None:
+    assert_good(tmp_path, story_of("street"), "zh-CN", at(clock))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_site_of_a_story_is_a_good_config(tmp_path: Path, story: Story, language: str) -> None:
+    assert_good(tmp_path, story, language, at("12:00"))
+
+
+def assert_good(folder: Path, story: Story, language: str, now: float) -> None:
+    """What the demonstration writes before and after the adoption, with what the adoption writes in between."""
+    config, say = folder / "config.yaml", Showing(language, as_json=False).say
+    config.write_text(site.config_text(story, language, say, now))
+    doors: dict[str, Any] = {}
+    for controller in story.controllers:
+        for door in doors_from_options(*site.adopt_words(story, controller, say)):
+            points = {
+                point: {"readers": [f"{controller}/{reader}"]} for point, reader in door.access_points.items()
             }
-            for d in DOORS
-        },
-    }
-    (tmp_path / "adopted.yaml").write_text("# written by a test\n" + yaml.safe_dump(adopted))
-    site.finish(config)
+            lock = f"{controller}/{door.lock or '1'}"
+            doors[door.id] = {"name": door.name, "lock": lock, "access_points": points}
+    device = {"driver": "simulator", "host": "127.0.0.1", "port": 1}
+    adopted = {"devices": {controller: dict(device) for controller in story.controllers}, "doors": doors}
+    (folder / "adopted.yaml").write_text("# written by a test\n" + yaml.safe_dump(adopted))
+    site.finish(story, config)
     loaded = load(config)
     assert loaded.problems == ()
     assert loaded.config is not None
-    assert {profile for member in CAST for profile in member.profiles} <= loaded.config.profiles.keys()
-    assert (tmp_path / "adopted.yaml").read_text().startswith("# written by a test\n")
+    assert set(story.points) <= {point for door in doors.values() for point in door["access_points"]}
+    assert (folder / "adopted.yaml").read_text().startswith("# written by a test\n")
+
+
+def test_the_profiles_of_the_streets_people_exist() -> None:
+    assert {profile for member in CAST for profile in member.profiles} <= story_of("street").profiles.keys()
