@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from enum import IntEnum
 from ipaddress import IPv4Address
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 from uhppoted import decode, encode
-from uhppoted.structs import TimeProfile
+from uhppoted.structs import TimeProfile, TimeSegment, Weekdays
 
 from menwei import NotReady
 from menwei_uhppote.events import LogEntry, Status, log_entry, status
@@ -36,6 +36,18 @@ class DoorControl:
 
     control: int
     delay: int
+
+
+@dataclass(frozen=True, slots=True)
+class CardRecord:
+    """One card as the board holds it. Days are None where they are no dates; `permissions` by door: 0 never, 1 always,
+    else a time profile. `plain`: without a PIN of its own and without first-card rights, as all that we write."""
+
+    number: int = field(repr=False)
+    first_day: date | None
+    last_day: date | None
+    permissions: tuple[int, int, int, int]
+    plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +150,39 @@ class Board:
         read: Callable[[bytes], int] = lambda packet: int(decode.get_cards_response(packet).cards)  # noqa: E731
         return await self._ask(encode.get_cards_request(self.serial), read, deadline)
 
+    async def card(self, number: int, deadline: float) -> CardRecord | None:
+        """None when the board does not hold it."""
+        return _one_of(await self._ask(encode.get_card_request(self.serial, number), _card, deadline))
+
+    async def card_at(self, place: int, deadline: float) -> CardRecord | None:
+        """The card at a place of the board's list, from 1; None where one was deleted, or behind the last."""
+        request = encode.get_card_by_index_request(self.serial, place)
+        return _one_of(await self._ask(request, _card_at, deadline))
+
+    async def put_card(self, card: CardRecord, deadline: float) -> bool:
+        """False when the board refuses it."""
+        request = encode.put_card_request(
+            self.serial, card.number, card.first_day, card.last_day, *card.permissions, 0
+        )
+        read: Callable[[bytes], bool] = lambda packet: bool(decode.put_card_response(packet).stored)  # noqa: E731
+        return await self._ask(request, read, deadline)
+
+    async def delete_card(self, number: int, deadline: float) -> bool:
+        """False when the board did not hold it."""
+        read: Callable[[bytes], bool] = lambda packet: bool(decode.delete_card_response(packet).deleted)  # noqa: E731
+        return await self._ask(encode.delete_card_request(self.serial, number), read, deadline)
+
+    async def profile(self, number: int, deadline: float) -> TimeProfile | None:
+        """None when the board has none of this number, or one that makes no sense."""
+
+        def read(packet: bytes) -> tuple[TimeProfile | None] | None:
+            answer = decode.get_time_profile_response(packet)
+            return (_profile(answer),) if answer.profile_id in (number, 0) else None
+
+        request = encode.get_time_profile_request(self.serial, number)
+        (found,) = await self._ask(request, read, deadline)
+        return found
+
     async def set_profile(self, profile: TimeProfile, deadline: float) -> None:
         request = encode.set_time_profile_record_request(self.serial, profile)
         await self._true(request, lambda packet: decode.set_time_profile_response(packet).stored, deadline)
@@ -151,6 +196,53 @@ class Board:
     ) -> T:
         until = asyncio.get_running_loop().time() + deadline - self.now()
         return await ask(self.address, self.serial, bytes(request), read, until, repeat=repeat)
+
+
+NO_CARD: Final = frozenset({0, 0xFFFFFFFF})
+"""The number in an answer that is no card: there is none; it was deleted."""
+
+
+def _card(packet: bytes) -> CardRecord:
+    return _record(decode.get_card_response(packet))
+
+
+def _card_at(packet: bytes) -> CardRecord:
+    return _record(decode.get_card_by_index_response(packet))
+
+
+def _record(answer: Any) -> CardRecord:
+    doors = (answer.door_1, answer.door_2, answer.door_3, answer.door_4)
+    plain = not int(answer.pin) and not any(answer.firstcard.values())
+    return CardRecord(answer.card_number, answer.start_date, answer.end_date, doors, plain)
+
+
+def _one_of(record: CardRecord) -> CardRecord | None:
+    return None if record.number in NO_CARD else record
+
+
+def _profile(answer: Any) -> TimeProfile | None:
+    if not answer.profile_id or answer.start_date is None or answer.end_date is None:
+        return None
+    days = (
+        answer.monday, answer.tuesday, answer.wednesday, answer.thursday, answer.friday, answer.saturday, answer.sunday,
+    )  # fmt: skip
+    spans = [
+        (getattr(answer, f"segment_{place}_start"), getattr(answer, f"segment_{place}_end"))
+        for place in (1, 2, 3)
+    ]
+    if any(begin is None or end is None for begin, end in spans):
+        return None
+    segments = {
+        place: TimeSegment(begin, end) for place, (begin, end) in enumerate(spans, start=1) if begin < end
+    }
+    return TimeProfile(
+        answer.profile_id,
+        answer.start_date,
+        answer.end_date,
+        Weekdays(*days),
+        segments,
+        answer.linked_profile_id,
+    )
 
 
 def identity(packet: bytes) -> Identity:

@@ -34,6 +34,11 @@ def card_value(number: int, format: CardFormat) -> str | None:
     return f"{facility:03d},{card:05d}"
 
 
+def number_of(value: str, format: CardFormat) -> int:
+    """The board's number for a value of `card_value`, or for the plain number of a card that no such reader gives."""
+    return board_number(value, format) if "," in value else int(value)
+
+
 def board_number(value: str, format: CardFormat) -> int:
     """The board's number for a value that `card_value` gave."""
     if format in (CardFormat.DECIMAL, CardFormat.DECIMAL_LE):

@@ -1,7 +1,8 @@
-"""The driver `uhppote`: one device is one board with one to four doors. The host decides.
+"""The driver `uhppote`: one device is one board with one to four doors. Either side decides, door by door.
 
-Cards are not put on the board, so it refuses each one by itself and logs that; we read the entry, decide, and release
-the door. Boards cannot be told that a command is over: a datagram that the network holds back is obeyed when it comes.
+Where the host decides, the board is given no cards, so it refuses each one by itself and logs that; we read the entry,
+decide, and release the door. Where the controller decides, it is given cards with days, doors and hours (`holdings.py`),
+opens by itself, and its log is read back. Boards cannot be told that a command is over: a datagram that the network holds back is obeyed when it comes.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from menwei import (
+    BoardAbilities,
+    BoardCard,
+    BoardDecision,
     Config,
     Context,
     DeviceInfo,
@@ -22,16 +27,20 @@ from menwei import (
     IdentifierType,
     NotReady,
     Part,
+    Reason,
     Repair,
     Reports,
+    WeekHours,
 )
 from menwei.model import OPEN_MODES
 from menwei_uhppote.board import Board, Control, DoorControl, Identity
 from menwei_uhppote.boardclock import EPOCH, SLACK, BoardClock
 from menwei_uhppote.cards import card_value
 from menwei_uhppote.eventlog import EventLog
-from menwei_uhppote.events import ADMITTED, LogEntry, Status, What
+from menwei_uhppote.events import ADMITTED, REASONS, LogEntry, Status, What
+from menwei_uhppote.holdings import Holdings
 from menwei_uhppote.listener import Listener
+from menwei_uhppote.profiles import HIGHEST, LOWEST
 from menwei_uhppote.settings import BoardConfig
 from menwei_uhppote.troubles import Troubles
 from menwei_uhppote.wire import NoAnswer
@@ -53,6 +62,9 @@ WATCH: Final = 60.0
 """Seconds between two looks whether the board still sends its events here."""
 LONGEST: Final = 255
 """Seconds: the release time is one byte."""
+MOST_CARDS: Final = 20_000
+"""What makers state for all of these boards; not measured."""
+PROFILES: Final = HIGHEST - LOWEST + 1
 
 
 class UhppoteBoard(Driver):
@@ -64,7 +76,7 @@ class UhppoteBoard(Driver):
 
     name: ClassVar[str] = "uhppote"
     Config: ClassVar[type[Config]] = BoardConfig
-    decides: ClassVar[frozenset[str]] = frozenset({"host"})
+    decides: ClassVar[frozenset[str]] = frozenset({"host", "controller"})
     identifiers: ClassVar[frozenset[IdentifierType]] = frozenset({IdentifierType.CARD})
     card_formats: ClassVar[frozenset[str]] = frozenset({"wiegand26", "wiegand26-le"})
     inputs: ClassVar[frozenset[Part]] = frozenset({Part.CONTACT, Part.EXIT_BUTTON, Part.FIRE_INPUT})
@@ -73,7 +85,8 @@ class UhppoteBoard(Driver):
         super().__init__(context, config, reports)
         self.settings: BoardConfig = config
         self._board = Board(config.serial, config.address, context.clock.monotonic)
-        self._log = EventLog(self._board, context.memory)
+        self._log = EventLog(self._board, context.memory, max(1, int(context.clock.now())))
+        self._holdings = Holdings(self._board, config.cards, config.door_count, self._in)
         self._troubles = Troubles(config, context.log)
         self._clock = BoardClock()
         self._controls: dict[int, DoorControl] = {}
@@ -92,6 +105,36 @@ class UhppoteBoard(Driver):
             return describe(config, await board.identity(time.monotonic() + CONNECTING))
         except NoAnswer as error:
             raise NotReady(str(error)) from error
+
+    # --------------------------------------------------------------------------------------- a board that decides
+
+    @classmethod
+    def board(cls, config: Any) -> BoardAbilities:
+        """Reader "1-out" opens lock "1" as reader "1" does."""
+        doors = [str(door) for door in range(1, config.door_count + 1)]
+        opens = {name: door for door in doors for name in (door, f"{door}-out")}
+        return BoardAbilities(MOST_CARDS, str(config.cards), opens, PROFILES, time_zone=config.time_zone)
+
+    def held_cards(self) -> AsyncIterator[BoardCard]:
+        return self._holdings.held()
+
+    async def put_profiles(self, profiles: Sequence[WeekHours]) -> None:
+        await self._holdings.put_profiles(profiles)
+
+    async def put_cards(self, cards: Sequence[BoardCard]) -> None:
+        """Each is read back before the next."""
+        await self._holdings.put(cards)
+
+    async def remove_cards(self, values: Sequence[str]) -> None:
+        await self._holdings.remove(values)
+
+    async def set_release_times(self, seconds: Mapping[str, float]) -> None:
+        for lock, wanted in seconds.items():
+            door, deadline = self._door(lock), self._in(READING)
+            async with self._commanding:
+                delay = DoorControl(self._controls[door].control, whole_seconds(wanted))
+                if delay != self._controls[door]:
+                    await self._set_control(door, delay, deadline)
 
     # ----------------------------------------------------------------------------------------------------- serving
 
@@ -115,7 +158,7 @@ class UhppoteBoard(Driver):
             await self._board.set_listener(told, deadline)
         for door in self._numbers:
             self._controls[door] = await self._board.control(door, deadline)
-        self._troubles.cards_on_board(await self._board.cards(deadline))
+        await self._count_cards(deadline)
         status = await self._look(deadline)
         await self._log.begin(status.last, deadline)
         self._troubles.overwritten(self._log.lost)
@@ -158,7 +201,9 @@ class UhppoteBoard(Driver):
         """Read what happened while nobody was here. Only reads are reported: doors are as the status says, and an exit
         button of yesterday makes no opening rightful now."""
         while (entry := await self._log.missed(self._in(self.settings.silence))) is not None:
-            if entry.what is What.CARD:
+            if entry.what is What.CARD and entry.reader in self.context.alone:
+                await self._tell_decided(entry, live=False)
+            elif entry.what is What.CARD:
                 self._tell_card(entry, self._long_ago(entry))
             await self._log.caught_up(entry)
         self._troubles.overwritten(self._log.lost)
@@ -181,6 +226,12 @@ class UhppoteBoard(Driver):
             if self._now() - looked > WATCH:
                 looked = self._now()
                 await self._keep_listener(told)
+                await self._count_cards(self._in(READING))
+
+    async def _count_cards(self, deadline: float) -> None:
+        """Where we decide about every door, a card on the board is somebody else's."""
+        if not self.context.alone:
+            self._troubles.cards_on_board(await self._board.cards(deadline))
 
     async def _look(self, deadline: float) -> Status:
         """Ask for the status; the board's clock is seen on the way."""
@@ -213,6 +264,8 @@ class UhppoteBoard(Driver):
     async def _tell(self, entry: LogEntry) -> None:
         lock = str(entry.door)
         match entry.what:
+            case What.CARD if entry.reader in self.context.alone:
+                await self._tell_decided(entry, live=True)
             case What.CARD:
                 self._tell_card(entry, await self._moment(entry))
             case What.EXIT:
@@ -223,6 +276,16 @@ class UhppoteBoard(Driver):
                 self.context.log.warning(
                     "the board was without power or was reset", board=self.settings.serial
                 )
+
+    async def _tell_decided(self, entry: LogEntry, *, live: bool) -> None:
+        value = card_value(entry.card, self.settings.cards) or ""
+        await self.reports.decided(
+            BoardDecision(
+                epoch=self._log.place.epoch, index=entry.index, reader=entry.reader, format=str(self.settings.cards),
+                value=value, granted=entry.granted, shown=entry.at, live=live,
+                reason=None if entry.granted else REASONS.get(entry.reason, Reason.OTHER),
+            )
+        )  # fmt: skip
 
     def _tell_card(self, entry: LogEntry, received: float) -> None:
         value = card_value(entry.card, self.settings.cards)
@@ -266,7 +329,7 @@ class UhppoteBoard(Driver):
     async def access(self, lock: str, seconds: float, deadline: float, *, passage: str = "") -> None:
         """Whole seconds, rounded up, 1 to 255. The board's exit button releases for as long as the last access."""
         door = self._door(lock)
-        delay = min(LONGEST, max(1, math.ceil(seconds)))
+        delay = whole_seconds(seconds)
         async with asyncio.timeout(self._left(deadline)), self._commanding:
             known = self._controls[door]
             if known.delay != delay:
@@ -316,9 +379,16 @@ class UhppoteBoard(Driver):
         """What the board's clock should show. `localtime` where the config names no zone."""
         now = self.context.clock.now()
         zone = self.settings.zone
+        if zone is None and self.context.alone:
+            zone = self.context.site.zone  # it decides by its clock: the site's days are its days
         if zone is not None:
             return datetime.fromtimestamp(now, zone).replace(tzinfo=None)
         return datetime(*time.localtime(now)[:6])  # noqa: DTZ001 - the board knows no zones
+
+
+def whole_seconds(seconds: float) -> int:
+    """The release time that the board can do: not shorter, one byte."""
+    return min(LONGEST, max(1, math.ceil(seconds)))
 
 
 def describe(config: BoardConfig, identity: Identity) -> DeviceInfo:

@@ -62,7 +62,10 @@ class Place:
 class EventLog:
     """Reads one board's log. `begin` at each connection; then `live` and `missed`, which may run side by side."""
 
-    def __init__(self, board: Board, memory: Memory | None) -> None:
+    def __init__(self, board: Board, memory: Memory | None, born: int = 1) -> None:
+        """`born` is the first epoch of a log that nothing is known of: where the memory was lost, another one than
+        before, so that no entry is taken for an older one of the same index."""
+        self._born = born
         self.place = Place(0, 0)
         self.lost = 0
         """Events that the board wrote over before we read them."""
@@ -79,7 +82,7 @@ class EventLog:
         newest = await self._board.event(last, deadline) if last else None
         mark = newest.mark if newest else ""
         if known is None:
-            self.place = Place(1, last, mark)
+            self.place = Place(self._born, last, mark)
         elif await self._goes_on(known, last, deadline):
             self.lost = max(0, first - known.top - 1)
             self.place = replace(known.resumed(first, last), mark=mark)

@@ -14,12 +14,19 @@ from typing import Final
 
 from uhppoted import decode
 
+from menwei import Reason
+
 NOTHING, OVERWRITTEN = 0x00, 0xFF
 """The `kind` of an answer that is no entry: none has this index yet; it was written over."""
 
 CARD_REASONS: Final = frozenset({1, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 18})
 """A card was read: 1 admitted by the board, all others refused by it, which is how it should be where we decide."""
 ADMITTED: Final = 1
+REASONS: Final = {
+    6: Reason.UNAUTHORIZED, 7: Reason.INVALID_PIN, 8: Reason.ANTIPASSBACK_VIOLATED,
+    13: Reason.NOT_PERMITTED_AT_THIS_TIME, 15: Reason.NOT_PERMITTED_AT_THIS_TIME,
+}  # fmt: skip
+"""Why a board that decides refused; `Other` for the rest. A card that it does not hold is 6 like one without a right."""
 BUTTON: Final = 20
 OPENED, CLOSED = 23, 24
 POWER_ON, RESET = 28, 29

@@ -67,6 +67,26 @@ def profiles(hours: Iterable[Hours], first: date, last: date, numbers: Sequence[
     ]
 
 
+def minutes(parts: Iterable[TimeProfile]) -> tuple[int, ...]:
+    """What a chain of profiles says, as one number a weekday whose bits are its minutes."""
+    days = [0] * 7
+    for part in parts:
+        for segment in part.segments.values():
+            begin = segment.start.hour * 60 + segment.start.minute
+            end = 1440 if segment.end == DAY_END else segment.end.hour * 60 + segment.end.minute
+            bits = (1 << end) - (1 << begin) if end > begin else 0
+            for day, on in enumerate(_flags(part.weekdays)):
+                days[day] |= bits if on else 0
+    return tuple(days)
+
+
+def _flags(weekdays: Weekdays) -> tuple[bool, ...]:
+    return (
+        weekdays.monday, weekdays.tuesday, weekdays.wednesday, weekdays.thursday, weekdays.friday, weekdays.saturday,
+        weekdays.sunday,
+    )  # fmt: skip
+
+
 def _days(days: frozenset[int]) -> frozenset[int]:
     if not days or not days <= frozenset(range(7)):
         raise NotPossible("days are 0 (Monday) to 6 (Sunday)")

@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -116,6 +117,16 @@ class BoardPeer(Peer):
 
     async def present(self, number: int) -> None:
         await self.board.do("swipe", card=101_00000 + number)
+
+    async def admitted(self) -> int:
+        return len(self.board.state()["admitted"])
+
+    async def alter(self, number: int) -> None:
+        await self.board.do("put_card", card=101_00000 + number, last="2088-08-08", doors=[1, 1, 1, 1])
+
+    async def shows(self, moment: datetime) -> bool:
+        shown = datetime.fromisoformat((await self.board.do("look"))["shown"])
+        return abs((shown - moment.replace(tzinfo=None)).total_seconds()) < 5.0
 
     async def releases(self) -> list[Release]:
         return [Release(str(door), float(delay), at) for door, delay, at in self.board.state()["releases"]]

@@ -3,7 +3,8 @@
 It speaks the layouts of the uhppoted library (its `pack_…` and `unpack_…` functions) and does what the uhppoted
 project's simulator does: 64 bytes over UDP, four doors, an event log that survives a power cut in a file, events to one
 listener, a clock without a zone, special events only when they are switched on, 3922570474 as the card of a remote
-opening. Unlike a real board it knows no interlock, anti-passback, tasks or keypads.
+opening. It decides by itself by the cards it was given, their days, doors and time profiles, on its own clock; a card
+that was deleted leaves a hole in its list. Unlike a real board it knows no interlock, anti-passback, tasks or keypads.
 
     python tests/peers/uhppote_board.py STATE.json 423187757 127.0.0.1 0
 
@@ -19,7 +20,8 @@ import json
 import os
 import sys
 import time
-from datetime import datetime
+from datetime import date, datetime
+from datetime import time as day_time
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,9 @@ from uhppoted import codec, encode
 from uhppoted.decode import (
     unpack_bool,
     unpack_datetime,
+    unpack_hhmm,
     unpack_ipv4,
+    unpack_optional_date,
     unpack_uint8,
     unpack_uint16,
     unpack_uint32,
@@ -38,6 +42,8 @@ VERSION = 0x0892
 REMOTE_CARD = 3922570474
 SWIPE, DOOR, ALARM = 1, 2, 3
 NORMALLY_OPEN, NORMALLY_CLOSED, CONTROLLED = 1, 2, 3
+ADMITTED, NO_RIGHT, CLOSED, NOT_NOW = 1, 6, 11, 13
+DAY_END = day_time(23, 59)
 LOG_SIZE = 4096
 LIMITS = {codec.OPEN_DOOR: 8, codec.SET_DOOR: 8, codec.GET_DOOR: 8}
 
@@ -52,7 +58,7 @@ class Board:
         self.state: dict[str, Any] = {
             "events": [], "listener": ["0.0.0.0", 0], "special": False, "cards": {}, "offset": 0.0, "profiles": {},
             "doors": {str(n): {"control": CONTROLLED, "delay": 5} for n in range(1, 5)}, "first": 1,
-            "open": [False] * 4, "fire": False, "releases": [],
+            "open": [False] * 4, "fire": False, "releases": [], "admitted": [], "places": [], "room": 20000,
         }  # fmt: skip
         if file.exists():
             self.state.update(json.loads(file.read_text()))
@@ -63,7 +69,8 @@ class Board:
             codec.GET_DOOR: self.get_door, codec.SET_DOOR: self.set_door, codec.GET_LISTENER: self.get_listener,
             codec.SET_LISTENER: self.set_listener, codec.GET_EVENT: self.get_event, codec.GET_CARDS: self.get_cards,
             codec.RECORD_SPECIAL_EVENTS: self.special_events, codec.SET_TIME_PROFILE: self.set_profile,
-            codec.GET_TIME_PROFILE: self.get_profile,
+            codec.GET_TIME_PROFILE: self.get_profile, codec.PUT_CARD: self.store_card, codec.GET_CARD: self.get_card,
+            codec.GET_CARD_AT_INDEX: self.get_card_at, codec.DELETE_CARD: self.delete_card,
         }  # fmt: skip
 
     def save(self) -> None:
@@ -163,6 +170,41 @@ class Board:
     def get_cards(self, packet: bytes, reply: bytearray) -> None:
         encode.pack_uint32(len(self.state["cards"]), reply, 8)
 
+    def store_card(self, packet: bytes, reply: bytearray) -> None:
+        number = unpack_uint32(packet, 8)
+        first, last = unpack_optional_date(packet, 12), unpack_optional_date(packet, 16)
+        room = str(number) in self.state["cards"] or len(self.state["cards"]) < self.state["room"]
+        if first is None or last is None or not number or not room:
+            encode.pack_bool(False, reply, 8)
+            return
+        self.put_card(number, str(first), str(last), list(packet[20:24]), packet[24:27].hex())
+        encode.pack_bool(True, reply, 8)
+
+    def get_card(self, packet: bytes, reply: bytearray) -> None:
+        self.show_card(unpack_uint32(packet, 8), reply)
+
+    def get_card_at(self, packet: bytes, reply: bytearray) -> None:
+        places, place = self.state["places"], unpack_uint32(packet, 8)
+        if 1 <= place <= len(places):
+            number = places[place - 1]
+            if number is None:
+                encode.pack_uint32(0xFFFFFFFF, reply, 8)
+            else:
+                self.show_card(number, reply)
+
+    def show_card(self, number: int, reply: bytearray) -> None:
+        card = self.state["cards"].get(str(number))
+        if card is None:
+            return
+        encode.pack_uint32(number, reply, 8)
+        encode.pack_date(date.fromisoformat(card["first"]), reply, 12)
+        encode.pack_date(date.fromisoformat(card["last"]), reply, 16)
+        reply[20:24] = bytes(card["doors"])
+        reply[24:27] = bytes.fromhex(card["pin"])
+
+    def delete_card(self, packet: bytes, reply: bytearray) -> None:
+        encode.pack_bool(self.drop_card(unpack_uint32(packet, 8)), reply, 8)
+
     def get_event(self, packet: bytes, reply: bytearray) -> None:
         events, index = self.state["events"], unpack_uint32(packet, 8)
         if not events:
@@ -228,11 +270,43 @@ class Board:
 
     # ------------------------------------------------------------------------------------------------- commands
 
-    def swipe(self, card: int, door: int = 1, direction: int = 1) -> None:
-        admitted = str(card) in self.state["cards"]
-        if admitted:
+    def swipe(self, card: int, door: int = 1, direction: int = 1) -> bool:
+        """Whether the board itself opened."""
+        reason = self.judge(card, door)
+        if reason == ADMITTED:
             self.until[door - 1] = time.monotonic() + self.state["doors"][str(door)]["delay"]
-        self.add(SWIPE, admitted, door, direction, card, 1 if admitted else 6)
+            self.state["admitted"].append([card, door, self.now().isoformat()])
+        self.add(SWIPE, reason == ADMITTED, door, direction, card, reason)
+        return reason == ADMITTED
+
+    def judge(self, number: int, door: int) -> int:
+        """Its own decision, as a reason of its log."""
+        card, now = self.state["cards"].get(str(number)), self.now()
+        if self.state["doors"][str(door)]["control"] == NORMALLY_CLOSED:
+            return CLOSED
+        if card is None or not card["first"] <= now.date().isoformat() <= card["last"]:
+            return NO_RIGHT
+        permission = card["doors"][door - 1]
+        if permission in (0, 1):
+            return ADMITTED if permission else NO_RIGHT
+        return ADMITTED if self.holds(permission, now) else NOT_NOW
+
+    def holds(self, profile: int, now: datetime) -> bool:
+        """Whether a time profile, or one that it is linked to, says yes; ends are exclusive, but for 23:59."""
+        seen: set[int] = set()
+        while profile and profile not in seen and (stored := self.state["profiles"].get(str(profile))):
+            seen.add(profile)
+            facts = bytes(8) + bytes.fromhex(stored)
+            first, last = unpack_optional_date(facts, 9), unpack_optional_date(facts, 13)
+            if first and last and first <= now.date() <= last and facts[17 + now.weekday()]:
+                for place in (24, 28, 32):
+                    begin, end = unpack_hhmm(facts, place), unpack_hhmm(facts, place + 2)
+                    if begin is None or end is None or not begin < end or now.time() < begin:
+                        continue
+                    if now.time() < end or end == DAY_END:
+                        return True
+            profile = facts[36]
+        return False
 
     def contact(self, door: int, open: bool) -> None:
         if self.state["open"][door - 1] != open:
@@ -259,8 +333,24 @@ class Board:
         unlocked = [self.unlocked(door) for door in range(1, 5)]
         return {**self.state, "unlocked": unlocked, "shown": self.now().isoformat()}
 
-    def put_card(self, card: int) -> None:
-        self.state["cards"][str(card)] = True
+    def put_card(
+        self, card: int, first: str = "2000-01-01", last: str = "2099-12-31", doors: list[int] | None = None, pin: str = "000000"
+    ) -> None:  # fmt: skip
+        """What the maker's software does, too."""
+        if str(card) not in self.state["cards"]:
+            self.state["places"].append(card)
+        self.state["cards"][str(card)] = {"first": first, "last": last, "doors": doors or [1] * 4, "pin": pin}
+        self.save()
+
+    def drop_card(self, card: int) -> bool:
+        held = self.state["cards"].pop(str(card), None) is not None
+        self.state["places"] = [None if number == card else number for number in self.state["places"]]
+        self.save()
+        return held
+
+    def limit(self, cards: int) -> None:
+        """It has room for so many."""
+        self.state["room"] = cards
         self.save()
 
     def erase(self, first: int = 1) -> None:
