@@ -18,6 +18,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import door_screen
 from playwright.async_api import Page, ViewportSize, async_playwright, expect
 
 from menwei.messages import Messages
@@ -135,6 +136,7 @@ async def main(folder: Path, chromium: str) -> None:
         await sign_in(page, running)
         await pictures(page, folder)
         await page.goto("about:blank")  # ends the live stream
+        await door_screen.stranger(browser, folder / "screen-zh.png")
         await browser.close()
 
 

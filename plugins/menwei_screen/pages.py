@@ -1,0 +1,82 @@
+"""The page a tablet shows at the door, and the console's page where tablets are paired."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+
+from aiohttp import web
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from menwei.routes import Answer, Call, Html, Role, Route
+from menwei_console.assets import Assets
+from menwei_console.render import Renderer
+from menwei_screen.api import BASE, INSTALLERS
+from menwei_screen.words import page_words
+
+TABLET = "/screen"
+HERE = "/screens"
+TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "webmanifest": "application/manifest+json",
+}
+FILES = ("screen.css", "screen.js", "screen.webmanifest")
+
+
+class Pages:
+    """All pages, with what they are drawn with."""
+
+    def __init__(self) -> None:
+        self.render = Renderer(Assets.load(), "menwei_screen")
+        folder = resources.files("menwei_screen") / "static"
+        self.files = {name: (folder / name).read_bytes() for name in FILES}
+        self.hash = hashlib.sha256(b"\0".join(self.files.values())).hexdigest()[:16]
+        templates = Environment(
+            loader=PackageLoader("menwei_screen"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,
+        )
+        self.tablet_page = templates.get_template("screen.html")
+
+    async def tablet(self, call: Call) -> Answer:
+        """The whole page, the same for everybody: what it shows comes by the stream. A browser that is signed in to the
+        console as well must show the session's CSRF token with what it sends."""
+        text = self.tablet_page.render(
+            language=call.language,
+            own=lambda name: f"{TABLET}/static/{self.hash}/{name}",
+            words=json.dumps(page_words(call.house.messages), ensure_ascii=False),
+            csrf=call.session.csrf if call.session is not None else "",
+            api=BASE,
+        )
+        return Html(text)
+
+    async def screens(self, call: Call) -> Answer:
+        found = (await call.ask("GET", BASE)).screens
+        return await self.render.page(call, "screens.html", HERE, screens=found, tablet=TABLET)
+
+    async def file(self, call: Call) -> web.StreamResponse:
+        name = call.path["name"]
+        headers = {
+            "Content-Type": TYPES[name.rpartition(".")[2]],
+            "Cache-Control": "public, max-age=31536000, immutable",
+        }
+        return web.Response(body=self.files[name], headers=headers)
+
+
+def routes() -> list[Route]:
+    """Every page. Made once for each application."""
+    pages = Pages()
+    return [
+        Route("GET", TABLET, pages.tablet, public=True, page=True),
+        Route(
+            "GET", HERE, pages.screens, INSTALLERS - {Role.OPERATOR}, page=True, problem=pages.render.problem,
+            menu=("screen.title", "device"),
+        ),
+        Route(
+            "GET", f"{TABLET}/static/{pages.hash}/{{name:screen\\.(?:css|js|webmanifest)}}", pages.file,
+            public=True, page=True,
+        ),
+    ]  # fmt: skip
