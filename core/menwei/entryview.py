@@ -65,7 +65,15 @@ SHOWN = frozenset(
 )
 """What a guard wants to see go by; a contact's every move is not among it."""
 
-LIVE = SHOWN | {"AccessTaken", "DoorState", "DoorMode", "ExitButton", "CallButton", "DeviceState"}
+LIVE = SHOWN | {
+    "AccessTaken",
+    "DoorState",
+    "DoorMode",
+    "ExitButton",
+    "CallButton",
+    "DeviceState",
+    "RecognizerState",
+}
 """What the live stream sends: these too, because each may change how a door looks."""
 
 _TONES = {
@@ -147,10 +155,29 @@ def _words(call: Call, entry: Recorded) -> tuple[str, str]:
     if entry.kind == "AccessGranted" and data.get("decided") == "controller":
         key = "entry.by_controller_against" if data.get("against") else "entry.by_controller"
         return call.t("outcome.AccessGranted"), call.t(key)
+    if entry.kind in {"DeviceState", "RecognizerState"}:
+        state = call.t(f"supervisor.{data['state']}")
+        name = data["device"] if entry.kind == "DeviceState" else data["recognizer"]
+        return call.t(f"entry.{entry.kind}", name=name, state=state), ""
     if entry.kind == "AccessDenied":
         checks = data.get("checks") or [{"reason": "Other"}]
-        return call.t("outcome.AccessDenied"), call.t(f"reason.{checks[0]['reason']}")
+        why, seen = call.t(f"reason.{checks[0]['reason']}"), _recognition(call, entry)
+        return call.t("outcome.AccessDenied"), call.t("entry.both", one=why, other=seen) if seen else why
+    if entry.kind == "AccessGranted":
+        return call.t("outcome.AccessGranted"), _recognition(call, entry)
     for key in (f"outcome.{entry.kind}", f"entry.{entry.kind}", f"alarm.{entry.kind}"):
         if call.house.messages.find(call.language, key) is not None:
             return call.t(key), ""
     return entry.kind, ""
+
+
+def _recognition(call: Call, entry: Recorded) -> str:
+    """How sure a recognizer was, and how it made sure of a person, in its plugin's words; "" where nobody was seen."""
+    seen = entry.data.get("recognition")
+    if not seen or "liveness" not in seen:
+        return ""
+    plugin = str(seen["recognizer"]).partition(".")[0]
+    key = f"{plugin}.method.{seen['liveness']}"
+    known = call.house.messages.find(call.language, key) is not None
+    liveness = call.t(key) if known else seen["liveness"]
+    return call.t("entry.recognition", score=f"{seen['score']:.2f}", liveness=liveness)

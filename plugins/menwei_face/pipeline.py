@@ -134,8 +134,9 @@ class Pipeline:
 
     def expect(self, subjects: frozenset[str] | None) -> None:
         """Only these people are looked for from now on; None: everybody. Whoever already stands there is looked at
-        again, since the first factor was presented meanwhile."""
+        again, since the first factor was presented meanwhile, also when nobody moves."""
         self._expected = subjects
+        self._gate = MotionGate(self.settings.motion)
         self._reported.clear()
         for number in self._approaches:
             self._approaches[number] = _Approach(Consensus(self.settings.agreement))

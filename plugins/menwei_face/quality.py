@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from menwei_face.flaw import Flaw
 from menwei_face.geometry import Image, Pose
-
-
-class Flaw(StrEnum):
-    """Why a face is not used. The value is the end of the message key shown to the person: `face.flaw.<value>`."""
-
-    NO_FACE = "no_face"
-    TWO_FACES = "two_faces"
-    TOO_SMALL = "too_small"
-    BLURRED = "blurred"
-    TURNED = "turned"
-    TILTED = "tilted"
-    TOO_DARK = "too_dark"
-    TOO_BRIGHT = "too_bright"
-    UNSURE = "unsure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +90,6 @@ def flaws(quality: Quality, limits: Limits = DOOR) -> tuple[Flaw, ...]:
     if quality.score < limits.score:
         found.append(Flaw.UNSURE)
     return tuple(found)
+
+
+__all__ = ["DOOR", "ENROLMENT", "Flaw", "Limits", "Quality", "flaws", "measure", "sharpness"]

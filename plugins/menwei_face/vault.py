@@ -26,24 +26,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from menwei_face.geometry import Vector
 from menwei_face.match import Gallery
-from menwei_face.vault_files import KEYS, TEMPLATES
+from menwei_face.trouble import VaultBusy, VaultLocked, VaultTrouble
+from menwei_face.vault_files import KEYS, MOST, TEMPLATES
 
-MOST = 5
-"""Templates kept of one person and model."""
 _NONCE = 12
 _KEY = 32
-
-
-class VaultTrouble(Exception):
-    """The vault cannot be used; the text says why and holds nothing personal."""
-
-
-class VaultLocked(VaultTrouble):
-    """The keys were wrapped under another machine key."""
-
-
-class VaultBusy(VaultTrouble):
-    """Another process has the vault open for writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,3 +281,6 @@ def _write(file: Path, data: bytes) -> None:
         raw.write(data)
         raw.flush()
         os.fsync(raw.fileno())
+
+
+__all__ = ["MOST", "Loaded", "Receipt", "Vault", "VaultBusy", "VaultLocked", "VaultTrouble"]

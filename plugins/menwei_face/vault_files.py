@@ -1,5 +1,8 @@
-"""The names of the vault's files, for whoever counts or backs up without opening them."""
+"""The names of the vault's files and its measure, for whoever counts or backs up without opening them."""
 
 TEMPLATES = "templates.db"
 KEYS = "keys.db"
 COPY = "keys.copy"
+
+MOST = 5
+"""Templates kept of one person and model."""

@@ -15,7 +15,7 @@ import structlog
 from typer.testing import CliRunner
 
 from menwei.cli import app
-from menwei_face import choice, commands, models
+from menwei_face import choice, commands, models, packages
 from menwei_face.models import ARCFACE, CATALOGUE, DLIB, LANDMARKS, SFACE, ModelFile
 from menwei_face.places import models_folder, vault_folder
 from menwei_face.vault_files import TEMPLATES
@@ -41,7 +41,7 @@ def site(tmp_path, monkeypatch):
     for module in (models, choice, commands):
         monkeypatch.setattr(module, "CATALOGUE", small)
     monkeypatch.setattr(models, "DEFAULT", (small["Dlib5"], small["Dlib"]))
-    monkeypatch.setattr(commands, "PACKAGES", {"json": "json"})
+    monkeypatch.setattr(packages, "PACKAGES", {"json": "json"})
     config = tmp_path / "config.yaml"
     config.write_text("site: {id: yard}\n", "utf-8")
     given = tmp_path / "given"
@@ -178,7 +178,7 @@ def test_an_unknown_model_and_one_that_is_no_choice_are_told(site):
 
 
 def test_what_is_not_installed_is_said_and_the_list_is_shown_all_the_same(site, monkeypatch):
-    monkeypatch.setattr(commands, "PACKAGES", {"not_installed_here": "deepface"})
+    monkeypatch.setattr(packages, "PACKAGES", {"not_installed_here": "deepface"})
     listed = menwei(site, "list")
     assert (listed.exit_code, "deepface" in listed.stdout, "Dlib" in listed.stdout) == (0, True, True)
     assert menwei(site, "verify").exit_code == 1

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from menwei_face.far import false_acceptance
 from menwei_face.match import (
     Agreement,
     Consensus,
@@ -20,7 +21,6 @@ from menwei_face.match import (
     Match,
     Outcome,
     Rate,
-    false_acceptance,
     wilson,
 )
 

@@ -1,0 +1,121 @@
+"""The process that looks at enrolment photos: `python -m menwei_face.examining MODELS FD`, started by `examiner.py`.
+
+Photos come from strangers' telephones, so decoders and networks run here and not in the core. A photo lives in this
+process's memory while it is looked at; nothing is written anywhere. It ends with its parent.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from menwei_face.detect import Detector
+    from menwei_face.embed import Embedder
+
+LENGTH = struct.Struct(">I")
+LARGEST_PHOTO = 16 * 1024 * 1024
+"""Bytes of one file: telephones make five, rarely ten million."""
+LARGEST_ANSWER = 64 * 1024
+MOST_PIXELS = 1 << 26
+"""Of a decoded photo (67 million): a small file can promise thousands of times as many."""
+LONGEST_SIDE = 1600
+"""Pixels to which larger photos are shrunk: a face is embedded from 150."""
+NICE = 10
+
+
+def frame(payload: bytes) -> bytes:
+    return LENGTH.pack(len(payload)) + payload
+
+
+def exactly(pipe: socket.socket, count: int) -> bytes:
+    """`count` bytes; empty when the other end is gone."""
+    held = bytearray()
+    while len(held) < count:
+        piece = pipe.recv(min(count - len(held), 1 << 20))
+        if not piece:
+            return b""
+        held += piece
+    return bytes(held)
+
+
+def look(photo: bytes, detector: Detector, embedder: Embedder) -> dict[str, Any]:
+    """What is said about one photo: why it cannot be used, and the face's vector and measures where there is one."""
+    import cv2
+    import numpy as np
+
+    from menwei_face.detect import shrink
+    from menwei_face.photo import examine
+
+    try:
+        picture = cv2.imdecode(np.frombuffer(photo, np.uint8), cv2.IMREAD_COLOR) if photo else None
+    except cv2.error:
+        picture = None
+    if picture is None or min(picture.shape[:2]) < 32:
+        return {"why": ["unreadable"]}
+    picture = shrink(np.asarray(picture, dtype=np.uint8), min(1.0, LONGEST_SIDE / max(picture.shape[:2])))
+    found = examine(picture, detector, embedder)
+    answer: dict[str, Any] = {"why": [str(flaw) for flaw in found.flaws]}
+    if found.face is not None:
+        held = found.face.quality
+        answer["vector"] = base64.b64encode(found.face.vector.astype("<f4").tobytes()).decode()
+        answer["quality"] = [
+            held.eyes, held.sharpness, held.yaw, held.roll, held.brightness, held.clipped, held.score,
+        ]  # fmt: skip
+    return answer
+
+
+def _open(models: Path) -> tuple[Detector, Embedder]:
+    """The networks that the site chose. Raises `ModelsNotReady`, `ImportError`, `ChoiceTrouble`."""
+    import cv2
+
+    from menwei_face import choice
+    from menwei_face.detect import HogDetector, YuNetDetector
+    from menwei_face.embed import open_embedder
+    from menwei_face.models import weights
+
+    cv2.setNumThreads(1)
+    chosen = choice.chosen(models)
+    embedder = open_embedder(models, chosen.embedder)
+    if chosen.detector is None:
+        return HogDetector(), embedder
+    return YuNetDetector(weights(models) / chosen.detector.files[0].name), embedder
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the core's to answer; it closes the pipe
+    os.nice(NICE)
+    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
+    os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
+    pipe = socket.socket(fileno=int(sys.argv[2]))
+    try:
+        detector, embedder = _open(Path(sys.argv[1]))
+    except Exception as error:  # told to the core, which tells the desk
+        _say(pipe, {"trouble": f"{type(error).__name__}: {error}"[:500]})
+        return
+    _say(pipe, {"ready": True})
+    while head := exactly(pipe, LENGTH.size):
+        (count,) = LENGTH.unpack(head)
+        photo = exactly(pipe, count)
+        if len(photo) != count:
+            return
+        try:
+            answer = look(photo, detector, embedder)
+        except Exception as error:  # told to the core; it costs this photo
+            answer = {"why": ["unreadable"], "error": f"{type(error).__name__}: {error}"[:300]}
+        _say(pipe, answer)
+
+
+def _say(pipe: socket.socket, facts: dict[str, Any]) -> None:
+    pipe.sendall(frame(json.dumps(facts, separators=(",", ":")).encode()))
+
+
+if __name__ == "__main__":
+    main()

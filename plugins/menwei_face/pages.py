@@ -1,0 +1,101 @@
+"""The pages of enrolment: find somebody, their consent and face, and the receipt of a withdrawal to be printed.
+
+They stand in the console's shell and ask the API as their caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import StringConstraints
+
+from menwei.routes import Answer, Call, Model, Problem, Role, Route
+from menwei_console.assets import Assets
+from menwei_console.render import Renderer
+from menwei_face.api import BASE, DESK
+
+HERE = "/face"
+TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+ROLES = DESK - {Role.OPERATOR}
+SEEN_AT_ONCE = 50
+
+
+class Search(Model):
+    search: Annotated[str, StringConstraints(max_length=100)] = ""
+
+
+class Pages:
+    """All pages, with what they are drawn with."""
+
+    def __init__(self) -> None:
+        self.render = Renderer(Assets.load(), "menwei_face")
+        folder = resources.files("menwei_face") / "static"
+        self.files = {name: (folder / name).read_bytes() for name in ("face.css", "face.js")}
+        self.hash = hashlib.sha256(b"\0".join(self.files.values())).hexdigest()[:16]
+
+    async def everybody(self, call: Call) -> Answer:
+        search, people, totals, trouble, away = call.query.search, [], None, "", ""
+        try:
+            totals = await call.ask("GET", BASE)
+        except Problem as problem:
+            away = call.t(problem.error, **problem.values)
+        try:
+            query = {"search": search, "limit": SEEN_AT_ONCE}
+            people = (await call.ask("GET", "/api/people", query=query)).people
+        except Problem as problem:  # names are sealed for who is not unlocked
+            trouble = call.t(problem.error, **problem.values)
+        return await self._page(
+            call, "faces.html", search=search, people=people, totals=totals, trouble=trouble, away=away
+        )
+
+    async def one(self, call: Call) -> Answer:
+        path = {"holder": call.path["holder"]}
+        cameras = await call.ask("GET", f"{BASE}/cameras")
+        return await self._page(
+            call,
+            "face.html",
+            person=await call.ask("GET", "/api/people/{holder}", path=path),
+            found=await call.ask("GET", f"{BASE}/people/{{holder}}", path=path),
+            totals=await call.ask("GET", BASE),
+            cameras=cameras.cameras,
+        )
+
+    async def receipt(self, call: Call) -> Answer:
+        path = {"receipt": call.path["receipt"]}
+        found = await call.ask("GET", f"{BASE}/receipts/{{receipt}}", path=path)
+        name = ""
+        try:
+            person = await call.ask("GET", "/api/people/{holder}", path={"holder": str(found.holder)})
+            name = person.name or ""
+        except Problem as problem:
+            if problem.status != 404:  # who was removed still has a receipt
+                raise
+        return await self._page(call, "receipt.html", found=found, name=name)
+
+    async def file(self, call: Call) -> web.StreamResponse:
+        name = call.path["name"]
+        kind = TYPES[name.rpartition(".")[2]]
+        headers = {"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable"}
+        return web.Response(body=self.files[name], headers=headers)
+
+    async def _page(self, call: Call, template: str, **values: Any) -> Answer:
+        return await self.render.page(
+            call, template, HERE, own=lambda name: f"{HERE}/static/{self.hash}/{name}", **values
+        )
+
+
+def routes() -> list[Route]:
+    """Every page. Made once for each application."""
+    pages = Pages()
+    shown: dict[str, Any] = {"page": True, "problem": pages.render.problem}
+    return [
+        Route("GET", HERE, pages.everybody, ROLES, menu=("face.page.title", "person"), query=Search, **shown),
+        Route("GET", HERE + r"/people/{holder:\d{1,18}}", pages.one, ROLES, **shown),
+        Route("GET", HERE + r"/receipts/{receipt:\d{1,18}}", pages.receipt, ROLES, **shown),
+        Route(
+            "GET", f"{HERE}/static/{pages.hash}/{{name:face\\.(?:css|js)}}", pages.file, public=True, page=True
+        ),
+    ]  # fmt: skip
