@@ -35,8 +35,10 @@ def register_services() -> list[type[Service]]:
 @hookimpl
 def register_routes() -> list[Route]:
     from menwei_tenancy.api import routes
+    from menwei_tenancy.api_mine import routes as tenants_routes
+    from menwei_tenancy.pages import routes as pages
 
-    return routes()
+    return [*routes(), *tenants_routes(), *pages()]
 
 
 @hookimpl

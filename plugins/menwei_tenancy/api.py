@@ -5,15 +5,17 @@ Each handler is a few lines around a function of the service; pages and commands
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
 from menwei import (
+    FOREVER,
     CardFormatError,
+    Credential,
     CredentialIdentifier,
     CredentialState,
     NotReady,
@@ -22,8 +24,11 @@ from menwei import (
     normalise,
 )
 from menwei.routes import Call, Done, Problem, Role, Route, number
+from menwei_tenancy import finding
 from menwei_tenancy.models import (
     Building,
+    BuildingList,
+    BuildingOut,
     CancelledList,
     CancelledOut,
     CheckedOut,
@@ -54,8 +59,10 @@ from menwei_tenancy.models import (
 )
 from menwei_tenancy.service import Tenancy
 from menwei_tenancy.terms import Role as MemberRole
-from menwei_tenancy.words import Acting, Household, TenancyError, Touch
+from menwei_tenancy.terms import why_of
+from menwei_tenancy.words import Acting, Flat, Household, TenancyError, Touch
 
+BASE = "/api/tenancy"
 DESK = frozenset({Role.COMMITTEE, Role.REGISTRAR, Role.OPERATOR})
 HOUSE = DESK | {Role.LANDLORD}
 COMMITTEE = frozenset({Role.COMMITTEE, Role.OPERATOR})
@@ -153,21 +160,52 @@ async def put_landlord(call: Call) -> Made:
     return Made(id=made)
 
 
+async def list_buildings(call: Call) -> BuildingList:
+    tenancy, who = call.service(Tenancy), await acting(call)
+    async with tenancy.read() as reading:
+        found = await finding.by_building(reading, who, _today(tenancy))
+    return BuildingList(
+        buildings=tuple(
+            BuildingOut(external_id=one.external_id, name=one.name, flats=one.flats, vacant=one.vacant)
+            for one in found
+        )
+    )
+
+
 async def list_flats(call: Call) -> FlatList:
     page: FlatListing = call.query
     tenancy, who = call.service(Tenancy), await acting(call)
     async with tenancy.read() as reading:
-        found = await tenancy.places.flats(reading, who, page.after, page.limit)
+        found = await finding.find(
+            tenancy.places, reading, who, _today(tenancy), search=page.search, building=page.building,
+            vacant=page.vacant, after=page.after, limit=page.limit,
+        )  # fmt: skip
+        living = await finding.living(reading, _today(tenancy), [flat.id for flat in found])
+    more = len(found) == page.limit and not page.search
     return FlatList(
-        flats=tuple(
-            FlatOut(
-                id=flat.id, external_id=flat.external_id, building=flat.building, unit=flat.unit, name=flat.name,
-                landlord=flat.landlord, profiles=flat.profiles,
-            )
-            for flat in found
-        ),
-        next=found[-1].external_id if len(found) == page.limit else None,
+        flats=tuple(_flat_out(flat, living) for flat in found),
+        next=found[-1].external_id if more else None,
+    )
+
+
+async def get_flat(call: Call) -> FlatOut:
+    tenancy, who, which = call.service(Tenancy), await acting(call), number(call.path["flat"], "path.flat")
+    with refusing():
+        async with tenancy.read() as reading:
+            flat = await tenancy.places.flat(reading, who, which)
+            living = await finding.living(reading, _today(tenancy), [flat.id])
+    return _flat_out(flat, living)
+
+
+def _flat_out(flat: Flat, living: Mapping[int, int]) -> FlatOut:
+    return FlatOut(
+        id=flat.id, external_id=flat.external_id, building=flat.building, unit=flat.unit, name=flat.name,
+        landlord=flat.landlord, profiles=flat.profiles, households=living.get(flat.id, 0),
     )  # fmt: skip
+
+
+def _today(tenancy: Tenancy) -> date:
+    return datetime.fromtimestamp(tenancy.context.clock.now(), tenancy.rules.zone).date()
 
 
 async def in_flat(call: Call) -> HouseholdList:
@@ -401,9 +439,9 @@ async def cancelled(call: Call) -> CancelledList:
 
 async def shown(call: Call, household: Household) -> HouseholdOut:
     """A household as the API shows it; names only to an unlocked session."""
-    people = await call.service(Tenancy).context.people.read(
-        [member.holder for member in household.members], call.key
-    )  # fmt: skip
+    tenancy = call.service(Tenancy)
+    people = await tenancy.context.people.read([member.holder for member in household.members], call.key)
+    desk = call.who.role in DESK
     return HouseholdOut(
         id=household.id,
         flat=household.lease.flat,
@@ -415,6 +453,11 @@ async def shown(call: Call, household: Household) -> HouseholdOut:
                 id=member.id, holder=member.holder, role=member.role, until=member.until, collected=member.collected,
                 ends=member.ends, left=member.left, passes=_passes(household, member.id),
                 name=people[member.holder].name if member.holder in people else None,
+                document=people[member.holder].document if desk and member.holder in people else "",
+                why=why_of(
+                    member.role, household.lease.last_day, member.until, member.collected, member.left is not None,
+                    tenancy.rules,
+                ),
             )
             for member in household.members
         ),
@@ -424,14 +467,19 @@ async def shown(call: Call, household: Household) -> HouseholdOut:
 
 def _passes(household: Household, member: int) -> tuple[PassOut, ...]:
     return tuple(
-        PassOut(
-            credential=given.credential.id, kind=given.kind, state=given.credential.state,
-            valid_from=given.credential.valid_from,
-            valid_to=given.credential.valid_to if given.credential.valid_to < float("inf") else None,
-        )
-        for given in household.passes
-        if given.member == member
-    )  # fmt: skip
+        pass_out(given.credential, given.kind) for given in household.passes if given.member == member
+    )
+
+
+def pass_out(credential: Credential, kind: str) -> PassOut:
+    """A credential as the API shows it; `kind` is empty for one that no household gave."""
+    return PassOut(
+        credential=credential.id,
+        kind=kind,
+        state=credential.state,
+        valid_from=credential.valid_from,
+        valid_to=credential.valid_to if credential.valid_to < FOREVER else None,
+    )
 
 
 def _household(call: Call) -> int:
@@ -445,7 +493,7 @@ def _member(call: Call) -> int:
 def routes() -> list[Route]:
     desk: dict[str, Any] = {"roles": DESK, "tags": ("tenancy",)}
     house: dict[str, Any] = {"roles": HOUSE, "tags": ("tenancy",)}
-    base, external = "/api/tenancy", r"{external:[^/]{1,60}}"
+    base, external = BASE, r"{external:[^/]{1,60}}"
     flat, household = base + r"/flats/{flat:\d{1,18}}", base + r"/households/{household:\d{1,18}}"
     member, credential = base + r"/members/{member:\d{1,18}}", base + r"/passes/{credential:\d{1,18}}"
     synced = f"{base}/synced-households/{external}"
@@ -458,6 +506,8 @@ def routes() -> list[Route]:
         Route("PUT", f"{base}/landlords/{external}", put_landlord, summary="tenancy.api.landlord", body=NewLandlord,
               **made, roles=COMMITTEE, tags=("tenancy",)),
         Route("GET", f"{base}/flats", list_flats, summary="tenancy.api.flats", query=FlatListing, response=FlatList, **house),
+        Route("GET", f"{base}/buildings", list_buildings, summary="tenancy.api.buildings", response=BuildingList, **house),
+        Route("GET", flat, get_flat, summary="tenancy.api.one_flat", response=FlatOut, statuses=(404,), **house),
         Route("GET", f"{flat}/households", in_flat, summary="tenancy.api.in_flat", response=HouseholdList, statuses=(404,),
               **house),
         Route("PUT", synced, sync_household, summary="tenancy.api.sync", body=SyncedHousehold, **made, **desk),

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 from menwei import CredentialState
 from menwei.routes import Model
 from menwei_tenancy.tables import CardKind, LeaseState
-from menwei_tenancy.terms import Role
+from menwei_tenancy.terms import Role, Why
 
 External = Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
 Number = Annotated[int, Field(ge=0, lt=1 << 53)]
@@ -55,6 +55,8 @@ class NewLandlord(Model):
 
 
 class FlatOut(Model):
+    """`households`: how many have a running lease of it; 0 stands empty."""
+
     id: int
     external_id: str
     building: str
@@ -62,6 +64,7 @@ class FlatOut(Model):
     name: str
     landlord: int | None
     profiles: tuple[str, ...]
+    households: int
 
 
 class FlatList(Model):
@@ -69,9 +72,26 @@ class FlatList(Model):
     next: str | None
 
 
-class FlatListing(Model):
-    """`after`: the `next` of the page before."""
+class BuildingOut(Model):
+    """A building with the number of its flats, and of those that stand empty."""
 
+    external_id: str
+    name: str
+    flats: int
+    vacant: int
+
+
+class BuildingList(Model):
+    buildings: tuple[BuildingOut, ...]
+
+
+class FlatListing(Model):
+    """`search`: a part of the name or external id, as somebody types it ("1-302"); the likeliest first. `building`: an
+    external id. `vacant`: only flats that stand empty. `after`: the `next` of the page before (not with `search`)."""
+
+    search: Annotated[str, StringConstraints(max_length=60)] = ""
+    building: Annotated[str, StringConstraints(max_length=60)] = ""
+    vacant: bool = False
     after: Annotated[str, StringConstraints(max_length=60)] = ""
     limit: Annotated[int, Field(ge=1, le=500)] = 200
 
@@ -162,15 +182,18 @@ class PassOut(Model):
 
 
 class MemberOut(Model):
-    """`name` is None while names are sealed. `ends`, `collected`, `left` in seconds since the epoch."""
+    """`name` is None while names are sealed; `document` is the end of their identity document's number, for the desk.
+    `ends` (by what: `why`), `collected`, `left` in seconds since the epoch."""
 
     id: int
     holder: int
     name: str | None
+    document: str
     role: Role
     until: date | None
     collected: float | None
     ends: float | None
+    why: Why
     left: float | None
     passes: tuple[PassOut, ...]
 

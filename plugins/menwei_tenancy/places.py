@@ -101,30 +101,30 @@ class Places:
 
     async def flats(self, reading: Reading, acting: Acting, after: str = "", limit: int = 200) -> list[Flat]:
         """Flats by external id, from the one behind `after` on; a landlord's own only."""
-        query = _flats().where(flats.c.external_id > after).order_by(flats.c.external_id).limit(limit)
+        query = flat_rows().where(flats.c.external_id > after).order_by(flats.c.external_id).limit(limit)
         if acting.landlord is not None:
             query = query.where(flats.c.landlord == acting.landlord)
-        return [self._flat(row) for row in (await reading.execute(query)).all()]
+        return [self.flat_from(row) for row in (await reading.execute(query)).all()]
 
     async def flat(self, reading: Reading, acting: Acting, flat: int) -> Flat:
         """Raises `TenancyError` when there is no such flat, or it is not the landlord's own."""
-        row = (await reading.execute(_flats().where(flats.c.id == flat))).first()
+        row = (await reading.execute(flat_rows().where(flats.c.id == flat))).first()
         if row is None or acting.landlord not in (None, row.landlord):
             raise not_found("flat")
-        return self._flat(row)
+        return self.flat_from(row)
 
     async def flat_of(self, reading: Reading, acting: Acting, external_id: str) -> Flat:
         """The same by external id."""
-        row = (await reading.execute(_flats().where(flats.c.external_id == external_id))).first()
+        row = (await reading.execute(flat_rows().where(flats.c.external_id == external_id))).first()
         if row is None or acting.landlord not in (None, row.landlord):
             raise not_found("flat")
-        return self._flat(row)
+        return self.flat_from(row)
 
     async def way(self, reading: Reading, external_id: str) -> tuple[str, ...]:
         """The access profiles of the doors on the way to a flat: the site's, the building's and the unit's, not the
         flat's own lock. For guests, who are let in at the flat's door by their host. Raises `TenancyError` when there is
         no such flat."""
-        row = (await reading.execute(_flats().where(flats.c.external_id == external_id))).first()
+        row = (await reading.execute(flat_rows().where(flats.c.external_id == external_id))).first()
         if row is None:
             raise not_found("flat")
         return self._way(row)
@@ -134,7 +134,8 @@ class Places:
     def _way(self, row: Any) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*self._site_profiles, *row.building_profiles, *row.unit_profiles)))
 
-    def _flat(self, row: Any) -> Flat:
+    def flat_from(self, row: Any) -> Flat:
+        """A row of `flat_rows`."""
         profiles = (*self._way(row), *row.profiles)
         return Flat(
             row.id, row.external_id, row.building_name, row.unit_name, row.name, row.landlord, tuple(dict.fromkeys(profiles))
@@ -177,8 +178,8 @@ class Places:
         inside = {buildings.name: units.c.building, units.name: flats.c.unit, flats.name: flats.c.id}[
             table.name
         ]
-        found = (await tx.execute(_flats().where(inside == number))).all()
-        profiles = {row.id: self._flat(row).profiles for row in found}
+        found = (await tx.execute(flat_rows().where(inside == number))).all()
+        profiles = {row.id: self.flat_from(row).profiles for row in found}
         changes = []
         for some in [list(profiles)[at : at + 500] for at in range(0, len(profiles), 500)]:
             query = (
@@ -203,7 +204,8 @@ class Places:
             raise not_found("landlord")
 
 
-def _flats() -> Select[Any]:
+def flat_rows() -> Select[Any]:
+    """Flats with the names and profiles of their units and buildings: what `Places.flat_from` reads."""
     return (
         select(
             flats,

@@ -21,7 +21,8 @@ from menwei import Actor, Change, Config, Context, Fact, Reading, Repair, Servic
 from menwei_tenancy.households import Households
 from menwei_tenancy.passes import Passes
 from menwei_tenancy.places import Places
-from menwei_tenancy.tables import households, leases, members, passes
+from menwei_tenancy.tables import households, leases, members, passes, tenants
+from menwei_tenancy.tenants import Tenants
 from menwei_tenancy.terms import Quiet, Role, Rules, reminder_due
 from menwei_tenancy.words import Acting
 
@@ -37,13 +38,15 @@ DENIED = "AccessDenied"
 
 class Options(Config):
     """The plugin's section in the config. `profiles` are carried by everybody who lives here (the compound gate);
-    `grace_days` follow the end of a lease, never a cohabitant's year; nothing runs out in the quiet hours."""
+    `grace_days` follow the end of a lease, never a cohabitant's year; nothing runs out in the quiet hours. `consent` is
+    the version of the text that cohabitants consent to at the desk."""
 
     profiles: tuple[str, ...] = ()
     grace_days: Annotated[int, Field(ge=0, le=90)] = 0
     quiet_from: time = time(20)
     quiet_to: time = time(8)
     reminders: Annotated[tuple[Annotated[int, Field(ge=0, le=180)], ...], Field(max_length=6)] = (30, 7, 1)
+    consent: Annotated[str, Field(min_length=1, max_length=60)] = "1"
 
 
 class Tenancy(Service):
@@ -60,6 +63,7 @@ class Tenancy(Service):
         self.places = Places(context, config.profiles)
         self.households = Households(context, self.places, self.rules)
         self.passes = Passes(context, self.places, self.households)
+        self.tenants = Tenants(context, self.households, self.passes)
         self._reminders = tuple(sorted(config.reminders, reverse=True))
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
@@ -153,6 +157,8 @@ class Tenancy(Service):
             emptied = list((await tx.execute(homes)).scalars())
             await tx.execute(delete(passes).where(passes.c.member.in_(gone)))
             await tx.execute(delete(members).where(members.c.id.in_(gone)))
+            theirs = [row.holder for row in rows if row.id in set(gone)]
+            await tx.execute(delete(tenants).where(tenants.c.holder.in_(theirs)))
             nobody = ~exists().where(members.c.household == households.c.id)
             await tx.execute(delete(households).where(households.c.id.in_(emptied), nobody))
         return len(gone)

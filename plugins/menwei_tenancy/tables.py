@@ -68,7 +68,7 @@ def _id(keeps: str = SITE) -> Column[Any]:
     return _column("id", ID, keeps=keeps, primary_key=True, autoincrement=False)
 
 
-metadata = MetaData(info={"head": "0001"})
+metadata = MetaData(info={"head": "0002"})
 
 landlords = Table(
     "tenancy_landlords",
@@ -223,5 +223,14 @@ ended_members = Table(
     ),
     info={"subject": "holder"},
 )
+
+tenants = Table(
+    "tenancy_tenants",
+    metadata,
+    _column("account", ID, keeps=HOUSEHOLD, primary_key=True, autoincrement=False),
+    _column("holder", ID, keeps=HOUSEHOLD, unique=True),
+    info={"subject": "holder"},
+)
+"""Who signs in with an account of the role tenant. They see what they hold themselves, and nobody else's."""
 
 TABLES = tuple(metadata.tables)

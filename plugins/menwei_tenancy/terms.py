@@ -128,6 +128,37 @@ def term_of(
     return Term(begins, to) if begins < to else None
 
 
+class Why(StrEnum):
+    """What a member's right ends by."""
+
+    LEFT = "left"
+    """They moved out, or the household checked out."""
+    NOT_COLLECTED = "not-collected"
+    """A cohabitant who was never collected has no right yet."""
+    YEAR = "year"
+    """A year after a cohabitant was collected."""
+    UNTIL = "until"
+    """The member's own last day."""
+    LEASE = "lease"
+    """The lease's last day, with the site's days of grace."""
+    OPEN = "open"
+    """Nothing ends it."""
+
+
+def why_of(
+    role: Role, last_day: date | None, until: date | None, collected: float | None, left: bool, rules: Rules
+) -> Why:
+    """By which of its bounds the end that `term_of` computes is what it is."""
+    if left:
+        return Why.LEFT
+    if role is Role.COHABITANT and collected is None:
+        return Why.NOT_COLLECTED
+    ends = [(end_of(day, rules), why) for day, why in ((last_day, Why.LEASE), (until, Why.UNTIL)) if day]
+    if role is Role.COHABITANT and collected is not None:
+        ends.append((year_from(collected, rules), Why.YEAR))
+    return min(ends, key=lambda end: end[0])[1] if ends else Why.OPEN
+
+
 def days_left(to: float, now: float, zone: ZoneInfo) -> int:
     """Local days from today to the day on which something ends; 0 on that day."""
     return (datetime.fromtimestamp(to, zone).date() - datetime.fromtimestamp(now, zone).date()).days

@@ -1,0 +1,131 @@
+"""Finding a flat: by typing a part of its name, by building, or those that stand empty. Reading only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+
+from menwei import Reading
+from menwei_tenancy.places import Places, flat_rows
+from menwei_tenancy.tables import LeaseState, buildings, flats, leases, units
+from menwei_tenancy.words import Acting, Flat
+
+_PART = 500
+_LOOKED_AT = 500
+"""Flats that a search looks at before it puts the likeliest first."""
+_TOKENS = re.compile(r"[0-9]+|[^\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildingCount:
+    """A building with the number of its flats, and of those of them that stand empty."""
+
+    external_id: str
+    name: str
+    flats: int
+    vacant: int
+
+
+async def find(
+    places: Places,
+    reading: Reading,
+    acting: Acting,
+    today: date,
+    *,
+    search: str = "",
+    building: str = "",
+    vacant: bool = False,
+    after: str = "",
+    limit: int = 200,
+) -> list[Flat]:
+    """Flats by external id, a landlord's own only. `search`: every number and word of it stands in the flat's, unit's or
+    building's name or external id; the likeliest first, and all on one page. `building` is an external id, `vacant` those
+    in which nobody's lease runs."""
+    query = flat_rows().order_by(flats.c.external_id)
+    if acting.landlord is not None:
+        query = query.where(flats.c.landlord == acting.landlord)
+    if building:
+        query = query.where(buildings.c.external_id == building)
+    if vacant:
+        query = query.where(~exists().where(leases.c.flat == flats.c.id, running(today)))
+    tokens = _words(search)
+    if search.strip():
+        found = await _searched(places, reading, query, tokens)
+        return found[:limit]
+    rows = (await reading.execute(query.where(flats.c.external_id > after).limit(limit))).all()
+    return [places.flat_from(row) for row in rows]
+
+
+async def _searched(
+    places: Places, reading: Reading, query: Select[Any], tokens: Sequence[str]
+) -> list[Flat]:
+    if not tokens:
+        return []
+    text = func.lower(buildings.c.name + " " + units.c.name + " " + flats.c.name + " " + flats.c.external_id)
+    for token in tokens:
+        query = query.where(text.contains(token, autoescape=True))
+    rows = (await reading.execute(query.limit(_LOOKED_AT))).all()
+    found = [flat for flat in map(places.flat_from, rows) if _meant(flat, tokens)]
+    return sorted(found, key=lambda flat: (_unlikely(flat, tokens), flat.external_id))
+
+
+def _meant(flat: Flat, tokens: Sequence[str]) -> bool:
+    """Whether every number of what was typed begins a number there: 2 is not what 302 ends with."""
+    every = _words(f"{flat.building} {flat.unit} {flat.name} {flat.external_id}")
+    return all(any(word.startswith(token) for word in every) for token in tokens if token.isdigit())
+
+
+def _unlikely(flat: Flat, tokens: Sequence[str]) -> int:
+    """How many of the tokens are only a part of a number or word there; and whether the last is the flat's own."""
+    own = _words(flat.name)
+    every = {*own, *_words(f"{flat.building} {flat.unit} {flat.external_id}")}
+    return 2 * sum(token not in every for token in tokens) + (tokens[-1] not in own)
+
+
+def _words(text: str) -> list[str]:
+    return _TOKENS.findall(text.casefold())
+
+
+def running(today: date) -> ColumnElement[bool]:
+    """A lease that gives rights: not checked out, and its last day not gone by."""
+    return and_(
+        leases.c.state == str(LeaseState.ACTIVE), or_(leases.c.last_day.is_(None), leases.c.last_day >= today)
+    )
+
+
+async def living(reading: Reading, today: date, numbers: Sequence[int]) -> Mapping[int, int]:
+    """How many households have a running lease of each of these flats; flats without one are left out."""
+    found: dict[int, int] = {}
+    for some in (numbers[at : at + _PART] for at in range(0, len(numbers), _PART)):
+        query = (
+            select(leases.c.flat, func.count().label("homes"))
+            .where(leases.c.flat.in_(some), running(today))
+            .group_by(leases.c.flat)
+        )
+        found.update({row.flat: int(row.homes) for row in (await reading.execute(query)).all()})
+    return found
+
+
+async def by_building(reading: Reading, acting: Acting, today: date) -> list[BuildingCount]:
+    """Every building in which the caller may see a flat, by external id."""
+    empty = ~exists().where(leases.c.flat == flats.c.id, running(today))
+    every = select(buildings.c.external_id, buildings.c.name, func.count().label("flats")).select_from(
+        flats.join(units, flats.c.unit == units.c.id).join(buildings, units.c.building == buildings.c.id)
+    )
+    if acting.landlord is not None:
+        every = every.where(flats.c.landlord == acting.landlord)
+    grouped = every.group_by(buildings.c.id, buildings.c.external_id, buildings.c.name)
+    rows = (await reading.execute(grouped.order_by(buildings.c.external_id))).all()
+    vacant = {row.external_id: int(row.flats) for row in (await reading.execute(grouped.where(empty))).all()}
+    return [
+        BuildingCount(row.external_id, row.name, int(row.flats), vacant.get(row.external_id, 0))
+        for row in rows
+    ]
+
+
+__all__ = ["BuildingCount", "by_building", "find", "living", "running"]
