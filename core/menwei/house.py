@@ -41,6 +41,7 @@ from menwei.journal_keys import MachineKeys
 from menwei.keys import Keys
 from menwei.loader import LoadedPlugin, PluginRow, plugins_table
 from menwei.loader import load as load_plugins
+from menwei.manifest import available, installed
 from menwei.memory import Memories
 from menwei.messages import Messages
 from menwei.model import Actor, CredentialIdentifier, DeviceInfo, Document, DoorMode, Feedback
@@ -149,7 +150,8 @@ class Menwei:
         self.first_password = await self.accounts.create_first()
         self._memories = Memories(self.data / "devices")
         self.messages = Messages()
-        self.plugins = load_plugins(settings.plugins)
+        found = installed()
+        self.plugins = load_plugins(settings.plugins, found)
         for plugin in self.plugins.values():
             await self._welcome(plugin)
         self.supervisor = Supervisor({})
@@ -167,7 +169,9 @@ class Menwei:
         self.recognizers.times = lambda: self.schedules
         self.services.make(self.plugins, self._service_options, self.context, self.rights)
         await self._assemble()
-        self.discovery = Discovery(settings.discovery.interfaces, self._finders(), wake=self.supervisor.wake)
+        self.discovery = Discovery(
+            settings.discovery.interfaces, self._finders(), available(found), wake=self.supervisor.wake
+        )
 
     async def _welcome(self, plugin: LoadedPlugin) -> None:
         """A loaded plugin's words and tables."""

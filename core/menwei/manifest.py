@@ -315,9 +315,11 @@ def installed(folders: Sequence[str] | None = None) -> dict[str, Found]:
     return found
 
 
-def available() -> dict[str, Manifest]:
-    """The manifests of all installed plugins that have a readable one, by plugin name."""
-    return {name: plugin.manifest for name, plugin in installed().items() if plugin.manifest is not None}
+def available(found: Mapping[str, Found] | None = None) -> dict[str, Manifest]:
+    """The manifests of all installed plugins that have a readable one, by plugin name. `found` is `installed()` unless
+    given."""
+    found = installed() if found is None else found
+    return {name: plugin.manifest for name, plugin in found.items() if plugin.manifest is not None}
 
 
 def _entry_points() -> Iterator[tuple[str, str]]:

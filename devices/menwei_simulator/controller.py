@@ -10,9 +10,10 @@ import asyncio
 import logging
 import re
 import secrets
+from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from menwei_simulator.board import MAX_SECONDS, Board, Lock
 from menwei_simulator.protocol import (
@@ -56,7 +57,6 @@ MAX_EXPIRES_IN: Final = 60_000
 """Milliseconds. A command that wants to live longer is refused: it could only be a stored one."""
 CLOCK_SLACK: Final = 100
 """Milliseconds that a host's estimate of this clock may be ahead."""
-READ_SIZE: Final = 64 * 1024
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
@@ -81,28 +81,56 @@ class ControllerSpec:
                 raise ValueError(f"{name!r} is no name: letters, digits, - and _, up to 40")
 
 
-class Link:
-    """One connection of a host."""
+class Link(asyncio.Protocol):
+    """One connection of a host. What arrives is worked off as it comes, without a task in between."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self.writer = writer
+    def __init__(self, controller: Controller) -> None:
+        self.transport: asyncio.Transport
+        self.nonce = secrets.token_hex(16)
+        self.greeted = False
         self.due = 0.0
         """Loop time by which the host must be heard."""
+        self.watch: asyncio.TimerHandle | None = None
         self.last_id = 0
-        self.pending = asyncio.Semaphore(MAX_PENDING)
+        self.pending = 0
+        """Commands that wait for the disk."""
+        self.unread: deque[bytes] = deque()
+        self._lines = Lines()
+        self._controller = controller
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self._controller.met(self)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            self.unread.extend(self._lines.feed(data))
+        except LineTooLong:
+            self.end(Refusal.LINE_TOO_LONG)
+            return
+        self._controller.heard(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._controller.lost(self, error)
 
     def send(self, message: DeviceMessage) -> None:
         self.send_raw(encode(message))
 
     def send_raw(self, data: bytes) -> None:
-        if self.writer.transport.get_write_buffer_size() > MAX_UNSENT:
+        if self.transport.get_write_buffer_size() > MAX_UNSENT:
             self.drop()
-        if not self.writer.is_closing():
-            self.writer.write(data)
+        if not self.transport.is_closing():
+            self.transport.write(data)
+
+    def end(self, reason: Refusal) -> None:
+        """Say why, and make room: whoever does not read must not keep the next host waiting."""
+        self.send(Bye(reason))
+        self.transport.close()
+        self._controller.lost(self, None)
 
     def drop(self) -> None:
         """End it without a word, as a pulled cable does."""
-        self.writer.transport.abort()
+        self.transport.abort()
 
 
 class Controller:
@@ -123,7 +151,6 @@ class Controller:
         self._servers: list[asyncio.Server] = []
         self._links: set[Link] = set()
         self._serving: Link | None = None
-        self._talks: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._started = 0.0
 
@@ -137,10 +164,7 @@ class Controller:
         self._close()
         self.board.close()
         self._awake.set()
-        if self._talks:
-            await asyncio.wait(
-                self._talks
-            )  # not cancelled: asyncio reports a cancelled connection as an error
+        await asyncio.sleep(0)  # each connection that was dropped is told so
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -163,10 +187,17 @@ class Controller:
     @silent.setter
     def silent(self, silent: bool) -> None:
         """Accept connections and bytes, answer nothing. What came meanwhile is worked through at its end."""
+        if silent == self.silent:
+            return
         if silent:
             self._awake.clear()
-        else:
-            self._awake.set()
+            for link in self._links:
+                link.transport.pause_reading()
+            return
+        self._awake.set()
+        for link in list(self._links):
+            self._begin(link) if not link.greeted else self._heard_of(link)
+            self.heard(link)
 
     def drop(self) -> None:
         """End every connection without a word."""
@@ -190,7 +221,8 @@ class Controller:
 
     async def _listen(self) -> None:
         for interface in self._interfaces:
-            server = await asyncio.start_server(self._connected, interface, self.port)
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: Link(self), interface, self.port)
             self.port = server.sockets[0].getsockname()[1]
             self._servers.append(server)
 
@@ -200,79 +232,89 @@ class Controller:
         self._servers.clear()
         self.drop()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        link = Link(writer)
-        self._talks.add(task)
+    def met(self, link: Link) -> None:
+        """A host connected. A silent controller says hello when it is not silent any more."""
         self._links.add(link)
-        try:
-            reason = await self._converse(reader, link)
-            if reason is not None:
-                link.send(Bye(reason))
-        except ConnectionError as error:
+        if self.silent:
+            link.transport.pause_reading()
+        else:
+            self._begin(link)
+
+    def lost(self, link: Link, error: Exception | None) -> None:
+        """The connection ended, whoever ended it."""
+        if error is not None:
             log.info("%s: connection lost: %s", self.spec.id, error)
-        finally:
-            self._links.discard(link)
-            self._talks.discard(task)
-            if self._serving is link:
-                self._serving = None
-                self.board.notify()
-            writer.close()
+        self._links.discard(link)
+        if link.watch is not None:
+            link.watch.cancel()
+        if self._serving is link:
+            self._serving = None
+            self.board.notify()
 
-    async def _converse(self, reader: asyncio.StreamReader, link: Link) -> Refusal | None:
-        """From hello to the end; the answer is why the device ends it, None when the host did."""
-        await self._awake.wait()
+    def heard(self, link: Link) -> None:
+        """Lines came in, or a command was carried out: work off what may be. With `MAX_PENDING` commands that wait for
+        the disk, further ones stay in the socket."""
+        if self.silent:
+            return
+        if link is self._serving:
+            self._heard_of(link)
+        while link.unread and link.pending < MAX_PENDING and not link.transport.is_closing():
+            self._read(link, link.unread.popleft())
+        if link.unread:
+            link.transport.pause_reading()
+        else:
+            link.transport.resume_reading()
+
+    def _begin(self, link: Link) -> None:
         if len(self._links) > MAX_CONNECTIONS:
-            return Refusal.BUSY
-        loop = asyncio.get_running_loop()
-        nonce = secrets.token_hex(16)
-        link.send(DeviceHello(VERSION, self.spec.id, nonce, bool(self.spec.secret)))
-        link.due = loop.time() + HELLO_SECONDS
-        lines = Lines()
-        while True:
-            try:
-                async with asyncio.timeout_at(link.due):
-                    data = await reader.read(READ_SIZE)
-            except TimeoutError:
-                if not self.silent:
-                    return Refusal.STALLED
-                data = b"\n"
-            if not data:
-                return None
-            await self._awake.wait()
-            if link is self._serving:
-                link.due = loop.time() + MISSED_HEARTBEATS * self.spec.heartbeat
-            try:
-                whole = lines.feed(data)
-            except LineTooLong:
-                return Refusal.LINE_TOO_LONG
-            for line in whole:
-                if link is self._serving:
-                    await self._obey(link, line)
-                    continue
-                hello = decode_host(line)
-                refusal = (
-                    self._greet(link, hello, nonce) if isinstance(hello, HostHello) else Refusal.PROTOCOL
-                )
-                if refusal is not None:
-                    return refusal
+            link.end(Refusal.BUSY)
+            return
+        link.greeted = True
+        link.send(DeviceHello(VERSION, self.spec.id, link.nonce, bool(self.spec.secret)))
+        self._heard_of(link)
+        self._watch(link)
 
-    def _greet(self, link: Link, hello: HostHello, nonce: str) -> Refusal | None:
+    def _heard_of(self, link: Link) -> None:
+        seconds = MISSED_HEARTBEATS * self.spec.heartbeat if link is self._serving else HELLO_SECONDS
+        link.due = asyncio.get_running_loop().time() + seconds
+
+    def _watch(self, link: Link) -> None:
+        """Ends the connection of a host that is not heard any more."""
+        if link.watch is not None:
+            link.watch.cancel()
+        loop = asyncio.get_running_loop()
+        if self.silent:
+            link.watch = loop.call_later(self.spec.heartbeat, self._watch, link)
+        elif loop.time() < link.due:
+            link.watch = loop.call_at(link.due, self._watch, link)
+        else:
+            link.end(Refusal.STALLED)
+
+    def _read(self, link: Link, line: bytes) -> None:
+        if link is self._serving:
+            self._obey(link, line)
+            return
+        hello = decode_host(line)
+        refusal = self._greet(link, hello) if isinstance(hello, HostHello) else Refusal.PROTOCOL
+        if refusal is not None:
+            link.end(refusal)
+
+    def _greet(self, link: Link, hello: HostHello) -> Refusal | None:
         if hello.protocol != VERSION or hello.role is None:
             return Refusal.PROTOCOL
-        if not proven(hello.proof, self.spec.secret, Side.HOST, nonce, hello.nonce):
+        if not proven(hello.proof, self.spec.secret, Side.HOST, link.nonce, hello.nonce):
             return Refusal.AUTH
         if hello.role is Role.SERVE:
             if self._serving is not None:
                 return Refusal.BUSY
             self._serving = link
-            link.due = asyncio.get_running_loop().time() + MISSED_HEARTBEATS * self.spec.heartbeat
+            self._heard_of(link)
+            self._watch(link)
         link.send(
             Welcome(
                 clock=self.clock(),
                 heartbeat=round(self.spec.heartbeat * 1000),
-                proof=prove(self.spec.secret, Side.DEVICE, nonce, hello.nonce),
+                proof=prove(self.spec.secret, Side.DEVICE, link.nonce, hello.nonce),
                 model=self.spec.model,
                 version=self.spec.version,
                 tamper=self.board.tampered,
@@ -292,7 +334,7 @@ class Controller:
 
     # --------------------------------------------------------------------------------------------------- commands
 
-    async def _obey(self, link: Link, line: bytes) -> None:
+    def _obey(self, link: Link, line: bytes) -> None:
         """Start what the line asks for. The order of commands is the order of their lines in the pulse log."""
         message = decode_host(line)
         match message:
@@ -309,7 +351,7 @@ class Controller:
             case FeedbackCommand():
                 link.send(self._feedback(message))
             case AccessCommand() | ModeCommand():
-                await link.pending.acquire()
+                link.pending += 1
                 self._spawn(self._carry_out(link, message))
 
     def _feedback(self, command: FeedbackCommand) -> Ack:
@@ -325,7 +367,9 @@ class Controller:
                 await (self._access(command) if isinstance(command, AccessCommand) else self._mode(command))
             )
         finally:
-            link.pending.release()
+            link.pending -= 1
+            if link.unread:
+                self.heard(link)
 
     async def _access(self, command: AccessCommand) -> Ack:
         lock = self.board.locks.get(command.lock)

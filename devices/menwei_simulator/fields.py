@@ -76,7 +76,12 @@ class Fields:
     def word(self, name: str, words: type[Word]) -> Word | None:
         """One of a closed set, None for a word that is not in it (yet)."""
         value = self._body.get(name)
-        return next((word for word in words if word.value == value), None)
+        if not isinstance(value, str):
+            return None
+        try:
+            return words(value)
+        except ValueError:
+            return None
 
     def rows(self, name: str) -> list[Fields]:
         value = self._get(name, _REQUIRED)

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import ClassVar, Final, TypeVar
+from typing import ClassVar, Final, TypeVar, get_args
 
 import orjson
 
@@ -287,9 +287,17 @@ Command = AccessCommand | ModeCommand | FeedbackCommand
 HostMessage = HostHello | Alive | Command
 
 
+_NAMES: Final = {
+    kind: tuple(item.name for item in fields(kind))
+    for kind in (*get_args(DeviceMessage), *get_args(HostMessage))
+}
+
+
 def encode(message: DeviceMessage | HostMessage) -> bytes:
     """One line with its newline."""
-    body = {"type": message.TYPE} | {item.name: getattr(message, item.name) for item in fields(message)}
+    body: dict[str, object] = {"type": message.TYPE}
+    for name in _NAMES[type(message)]:
+        body[name] = getattr(message, name)
     return orjson.dumps(body, option=orjson.OPT_APPEND_NEWLINE)
 
 

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar, cast
 
 import structlog
 
@@ -37,7 +37,6 @@ from menwei_simulator.protocol import (
 
 log = structlog.get_logger(__name__)
 
-READ_SIZE: Final = 64 * 1024
 MAX_UNSENT: Final = 256 * 1024
 """Bytes. A device that does not read so much is lost."""
 MISSED_HEARTBEATS: Final = 3
@@ -75,22 +74,26 @@ class DeviceClock:
         return max(0.0, max(self._offsets) - (clock / 1000 - now))
 
 
-class Session:
-    """One accepted connection; `connect` makes it, `serve` lives as long as it does."""
+class Session(asyncio.Protocol):
+    """One accepted connection; `connect` makes it, `serve` lives as long as it does. What arrives is worked off as it
+    comes, without a task in between: an acknowledgement stands between a person and an open door."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
         self.info: DeviceInfo
         self.welcome: Welcome
-        self._reader = reader
-        self._writer = writer
+        self._transport: asyncio.Transport
         self._now = now
         self._lines = Lines()
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[DeviceMessage] = deque()
+        self._woken: asyncio.Future[None] | None = None
+        self._hear: Hear | None = None
+        self._heard_at = 0.0
+        self._trouble: Exception | None = None
+        self._end: asyncio.Future[NoReturn] | None = None
         self._clock = DeviceClock()
         self._last_id = 0
-        self._open: dict[int, asyncio.Future[Ack]] = {}
+        self._open: dict[int, tuple[float, asyncio.Future[Ack]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self._nonsense = 0
 
     @classmethod
@@ -101,8 +104,8 @@ class Session:
         address = f"{host}:{port}"
         try:
             async with asyncio.timeout(seconds):
-                reader, writer = await asyncio.open_connection(host, port)
-                session = cls(reader, writer, now)
+                loop = asyncio.get_running_loop()
+                _, session = await loop.create_connection(lambda: cls(now), host, port)
                 try:
                     await session._hello(secret, role)
                 except BaseException:
@@ -118,17 +121,25 @@ class Session:
         """Hand over every event until the device is lost, that is, silent for `silence` seconds (or three of its
         heartbeats, if that is longer). Raises `NotReady`; commands that wait for their answer get it too."""
         beat = self.welcome.heartbeat / 1000
-        patience = max(silence, MISSED_HEARTBEATS * beat)
+        loop = asyncio.get_running_loop()
+        self._end = loop.create_future()
+        self._hear = hear
+        self._heard_at = loop.time()
         beats = asyncio.create_task(self._beat(beat))
+        watch = asyncio.create_task(self._watch(max(silence, MISSED_HEARTBEATS * beat)))
         try:
-            while True:
-                self._heard(await self._next(patience), hear)
+            while self._waiting:
+                self._take(self._waiting.popleft())
+            if self._trouble is not None:
+                raise self._trouble
+            await self._end
         except OSError as error:
             raise self._lost(NotReady(f"connection lost: {error.strerror or error}")) from error
         except NotReady as error:
             raise self._lost(error) from None
         finally:
             beats.cancel()
+            watch.cancel()
             self._lost(NotReady("the connection was closed"))
 
     async def command(self, make: Callable[[int, int, int], Command], deadline: float) -> None:
@@ -139,12 +150,15 @@ class Session:
         if left <= 0:
             raise TimeoutError("the deadline had passed before the command was sent")
         command = make(self._next_id(), self._clock.at(now), min(int(left * 1000), MAX_EXPIRES_IN))
-        answer: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
-        self._open[command.id] = answer
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Ack] = loop.create_future()
+        due = loop.time() + left
+        self._open[command.id] = due, answer
         try:
             self._send(command)
-            async with asyncio.timeout(left):
-                ack = await answer
+            if self._timer is None or self._timer.when() > due:
+                self._wake_at(due)
+            ack = await answer
         except TimeoutError as error:
             raise TimeoutError(f"no answer within {left:.2f} s") from error
         finally:
@@ -159,7 +173,35 @@ class Session:
         self._send(make(self._next_id()))
 
     def close(self) -> None:
-        self._writer.close()
+        self._transport.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # ---------------------------------------------------------------------------------------------- what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Nonsense is passed over and is no sign of life."""
+        try:
+            lines = self._lines.feed(data)
+        except LineTooLong as error:
+            self._over(NotReady(f"the device sent {error}"))
+            return
+        for line in lines:
+            if self._trouble is not None:
+                return
+            message = decode_device(line)
+            if message is not None:
+                self._take(message)
+                continue
+            self._nonsense += 1
+            if self._nonsense == 1:
+                log.warning("the device sends lines that are no messages; they are passed over")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._over(error or NotReady("the device closed the connection"))
 
     # ------------------------------------------------------------------------------------------------------ hello
 
@@ -189,11 +231,16 @@ class Session:
 
     async def _expect(self, kind: type[Greeting]) -> Greeting:
         while True:
-            message = await self._next()
-            if isinstance(message, kind):
-                return message
-            if isinstance(message, Bye):
-                raise _ended(message)
+            while self._waiting:
+                message = self._waiting.popleft()
+                if isinstance(message, kind):
+                    return message
+                if isinstance(message, Bye):
+                    raise _ended(message)
+            if self._trouble is not None:
+                raise self._trouble
+            self._woken = asyncio.get_running_loop().create_future()
+            await self._woken
 
     # ------------------------------------------------------------------------------------------------- while serving
 
@@ -203,7 +250,7 @@ class Session:
             case Alive():
                 self._clock.beat(message.clock, now)
             case Ack():
-                answer = self._open.get(message.id)
+                _, answer = self._open.get(message.id, (0.0, None))
                 if answer is not None and not answer.done():
                     answer.set_result(message)
                 elif not message.ok:
@@ -215,39 +262,60 @@ class Session:
             case _:
                 hear(message, now - message.age_ms / 1000 - self._clock.travelled(message.clock, now))
 
-    async def _next(self, patience: float | None = None) -> DeviceMessage:
-        """The next message; nonsense is passed over and is no sign of life. Raises `NotReady` when the device ended
-        the connection or let `patience` seconds pass, and `OSError`."""
-        loop = asyncio.get_running_loop()
-        due = None if patience is None else loop.time() + patience
-        while True:
-            while self._waiting:
-                message = decode_device(self._waiting.popleft())
-                if message is not None:
-                    return message
-                self._nonsense += 1
-                if self._nonsense == 1:
-                    log.warning("the device sends lines that are no messages; they are passed over")
-            data = await self._read(due)
-            if not data:
-                raise NotReady("the device closed the connection")
-            try:
-                self._waiting.extend(self._lines.feed(data))
-            except LineTooLong as error:
-                raise NotReady(f"the device sent {error}") from error
+    def _take(self, message: DeviceMessage) -> None:
+        if self._hear is None:  # the hello is not over
+            self._waiting.append(message)
+            self._wake()
+            return
+        self._heard_at = asyncio.get_running_loop().time()
+        try:
+            self._heard(message, self._hear)
+        except Exception as error:  # ours or the device's: `serve` raises it
+            self._over(error)
 
-    async def _read(self, due: float | None) -> bytes:
-        try:
-            async with asyncio.timeout_at(due):
-                return await self._reader.read(READ_SIZE)
-        except TimeoutError:
-            if due is None:
-                raise
-        try:
-            async with asyncio.timeout(GRACE):
-                return await self._reader.read(READ_SIZE)
-        except TimeoutError as error:
-            raise NotReady("the device is silent") from error
+    def _wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+    def _over(self, error: Exception) -> None:
+        """The connection is of no use any more; the first reason counts."""
+        if self._trouble is not None:
+            return
+        self._trouble = error
+        self._transport.abort()
+        self._wake()
+        if self._end is not None and not self._end.done():
+            self._end.set_exception(error)
+
+    async def _watch(self, patience: float) -> None:
+        """Ends the session when nothing was heard for so long."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = self._heard_at + patience
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            if self._heard_at + patience > due:
+                continue
+            await asyncio.sleep(GRACE)
+            if self._heard_at + patience <= due:
+                self._over(NotReady("the device is silent"))
+                return
+
+    def _wake_at(self, due: float) -> None:
+        """One timer for all commands: it is left running when later ones come, which all but never wait for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._overdue)
+
+    def _overdue(self) -> None:
+        assert self._timer is not None
+        now = max(self._timer.when(), asyncio.get_running_loop().time())  # a loop's timer may be a tick early
+        self._timer = None
+        left = [(due, answer) for due, answer in self._open.values() if not answer.done()]
+        for due, answer in left:
+            if due <= now:
+                answer.set_exception(TimeoutError())
+        if later := [due for due, _ in left if due > now]:
+            self._wake_at(min(later))
 
     async def _beat(self, seconds: float) -> None:
         with contextlib.suppress(NotReady):  # `serve` is reading: it finds the end and says why
@@ -256,18 +324,18 @@ class Session:
                 await asyncio.sleep(seconds)
 
     def _send(self, message: HostHello | Alive | Command) -> None:
-        if self._writer.transport.get_write_buffer_size() > MAX_UNSENT:
-            self._writer.transport.abort()
-        if self._writer.is_closing():
+        if self._transport.get_write_buffer_size() > MAX_UNSENT:
+            self._transport.abort()
+        if self._transport.is_closing():
             raise NotReady("the connection is closed")
-        self._writer.write(encode(message))
+        self._transport.write(encode(message))
 
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
     def _lost(self, error: NotReady) -> NotReady:
-        for answer in self._open.values():
+        for _, answer in self._open.values():
             if not answer.done():
                 answer.set_exception(error)
         return error
