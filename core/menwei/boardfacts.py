@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final
 
 from menwei.model import IdentifierType, Reason
@@ -42,7 +43,13 @@ class WeekHours:
 
     def text(self) -> str:
         """One short text for each week: equal for equal hours, and for no others."""
-        return ";".join(",".join(f"{begin}-{end}" for begin, end in spans) for spans in self.days)
+        return _text(self)
+
+
+@lru_cache(maxsize=1024)
+def _text(hours: WeekHours) -> str:
+    """A site has a handful of hours and many cards."""
+    return ";".join(",".join(f"{begin}-{end}" for begin, end in spans) for spans in hours.days)
 
 
 def _spans(bits: int) -> Spans:

@@ -16,7 +16,7 @@ import structlog
 
 from menwei.boardfacts import DAY_AND_NIGHT, CannotHold, WeekHours
 from menwei.boardnumbers import BoardNumbers, Held, card_digest, open_number, seal_number
-from menwei.boardplan import BoardPlan, BoardStatus, Drift, Wanted
+from menwei.boardplan import BoardPlan, BoardStatus, Drift, Want, Wanted
 from menwei.boardrights import BoardRights
 from menwei.doors import DoorRuntime
 from menwei.journal import Entry, Journal
@@ -31,9 +31,16 @@ log = structlog.get_logger(__name__)
 
 TICK = 1.0
 """Seconds between two looks whether a moment has come or a door was shut: a right that ended is off within one more."""
-BATCH = 25
+BATCH = 50
 """Cards between two looks whether the rights changed: a board takes a few milliseconds for each, and a lost card should
 not wait behind a village."""
+PUSHED = 2.0
+"""Seconds of a push before it gives way to what changed meanwhile: without a least time an import, which changes the
+rights again and again, would keep the board from ever being given anything."""
+SHARE = 4.0
+"""Times as long as a look at the rights took that the next one waits, so that an import costs a fifth of a processor."""
+INTERRUPTIONS = 3
+"""Readings in a row that give way to a change of the rights; the next one is finished."""
 SLICE = 200
 """Credentials judged before the doors get the event loop again."""
 READ_BACK = 6 * 3600.0
@@ -83,6 +90,8 @@ class Keeper:
         self._read_at: float | None = None
         self._shut: frozenset[str] = frozenset()
         self._again = 0.0
+        self._rest_until = 0.0
+        self._interrupted = 0
         self._news = asyncio.Event()
         self._news.set()
 
@@ -99,8 +108,8 @@ class Keeper:
         """What the board holds otherwise first: among it are rights that became less."""
         differ = [
             digest
-            for digest, (_, card) in self.wanted.cards.items()
-            if (held := self.held.get(digest)) is None or held.holding != card.holding()
+            for digest, want in self.wanted.cards.items()
+            if (held := self.held.get(digest)) is None or held.holding != want.holding
         ]
         return sorted(differ, key=lambda digest: digest not in self.held)
 
@@ -136,6 +145,7 @@ class Keeper:
     async def run(self) -> None:
         while True:
             if self._has_work():
+                await asyncio.sleep(self._rest_until - self._parts.clock.monotonic())
                 await self._try()
             try:
                 async with asyncio.timeout(TICK):
@@ -177,7 +187,10 @@ class Keeper:
         self._shut = self._shut_locks()
         if self._held is None:
             self._held = await self._parts.numbers.held(self.plan.device)
+        began = self._parts.clock.monotonic()
         self.wanted = await self._compute()
+        ended = self._parts.clock.monotonic()
+        self._rest_until = ended + SHARE * (ended - began)
         self._count()
         driver = self._parts.supervisor.driver(self.plan.device)
         if driver is None:
@@ -188,9 +201,10 @@ class Keeper:
         if fresh:
             self._read_back = None
             await driver.set_release_times(self.plan.release_times)
-        if self._reading_due(self._parts.clock.monotonic()):
-            await self._look_at(driver)
-        done = await self._push(driver)
+        taken = await self._take_all(driver)
+        if self._reading_due(self._parts.clock.monotonic()) and not await self._look_at(driver):
+            return  # something newer: take that away first, then read again
+        done = await self._push(driver, taken)
         self.trouble = ""
         self._count()
         if done:
@@ -231,7 +245,7 @@ class Keeper:
             found.due = min(found.due, holding.changes)
             found.within_a_day += holding.within_a_day
             if holding.card is not None:
-                found.cards[digest] = (credential.id, holding.card)
+                found.cards[digest] = Want(credential.id, holding.card, holding.card.holding())
         for place, credential in enumerate(view):
             if place % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
@@ -248,23 +262,33 @@ class Keeper:
         room = self.plan.abilities.cards
         if len(found.cards) <= room:
             return
-        order = sorted(found.cards, key=lambda digest: (digest not in self.held, found.cards[digest][0]))
+        order = sorted(
+            found.cards, key=lambda digest: (digest not in self.held, found.cards[digest].credential)
+        )
         found.overflow = len(order) - room
         found.cards = {digest: found.cards[digest] for digest in order[:room]}
 
     # ------------------------------------------------------------------------------------------------- what is there
 
-    async def _look_at(self, driver: Driver) -> None:
+    async def _look_at(self, driver: Driver) -> bool:
         """Read all that the board holds. What is neither as we left it nor as it should be is drift; from here on the
-        rows say what is there, and the push mends it."""
+        rows say what is there, and the push mends it. False when the rights changed meanwhile: a large board takes
+        minutes to read, and a lost card must not wait for that."""
         assert self._held is not None
-        seen: dict[bytes, Held] = {}
+        seen: set[bytes] = set()
+        differ: list[Held] = []
         async for card in driver.held_cards():
+            if self._news.is_set() and self._interrupted < INTERRUPTIONS:
+                self._interrupted += 1
+                return False
             digest = card_digest(self._parts.keys, self.plan.abilities.card_format, card.value)
-            owner = self._parts.view.find(digest)
-            sealed = seal_number(self._parts.keys, digest, card.value)
-            seen[digest] = Held(digest, owner.id if owner else None, sealed, card.holding())
-        differ = [held for digest, held in seen.items() if self._holding(digest) != held.holding]
+            seen.add(digest)
+            holding = card.holding()
+            if self._holding(digest) != holding:
+                owner = self._parts.view.find(digest)
+                sealed = seal_number(self._parts.keys, digest, card.value)
+                differ.append(Held(digest, owner.id if owner else None, sealed, holding))
+        self._interrupted = 0
         strange = [held for held in differ if self._wanted_holding(held.digest) != held.holding]
         added = sum(held.digest not in self._held for held in strange)
         gone = [digest for digest in self._held if digest not in seen]
@@ -277,6 +301,7 @@ class Keeper:
         self._read_back, self._read_at = self._parts.clock.monotonic(), self._parts.clock.now()
         if strange or missing:
             self._drifted(Drift(self._read_at, added, missing, len(strange) - added))
+        return True
 
     def _holding(self, digest: bytes) -> str | None:
         held = self.held.get(digest)
@@ -284,7 +309,7 @@ class Keeper:
 
     def _wanted_holding(self, digest: bytes) -> str | None:
         wanted = self.wanted.cards.get(digest)
-        return wanted[1].holding() if wanted is not None else None
+        return wanted.holding if wanted is not None else None
 
     def _drifted(self, drift: Drift) -> None:
         self.drift = drift
@@ -294,21 +319,23 @@ class Keeper:
 
     # ---------------------------------------------------------------------------------------------------- the push
 
-    async def _push(self, driver: Driver) -> bool:
-        """Take away, then give. False when something newer came in between: the next round goes on."""
-        taken = given = 0
+    async def _take_all(self, driver: Driver) -> int:
         taking = self.to_take()
         for part in _parts(taking):
             await self._take(driver, part)
-            taken += len(part)
-            if self._news.is_set():
-                break
-        if not self._news.is_set() and (giving := self.to_give()):
+        return len(taking)
+
+    async def _push(self, driver: Driver, taken: int) -> bool:
+        """Take away what the reading found, then give. False when something newer came in between: the next round goes
+        on. `taken` is how many were taken away in this round already."""
+        taken += await self._take_all(driver)
+        given, began = 0, self._parts.clock.monotonic()
+        if giving := self.to_give():
             giving = await self._room_for_hours(driver, giving)
             for part in _parts(giving):
                 await self._give(driver, part)
                 given += len(part)
-                if self._news.is_set():
+                if self._news.is_set() and self._parts.clock.monotonic() - began >= PUSHED:
                     break
         if taken or given:
             self._post("BoardUpdated", {"revision": self.wanted.revision, "given": given, "taken": taken})
@@ -329,11 +356,12 @@ class Keeper:
         cards = []
         for digest in there:
             number = open_number(self._parts.keys, digest, sealed[digest])
-            cards.append(replace(self.wanted.cards[digest][1], value=number))
+            cards.append(replace(self.wanted.cards[digest].card, value=number))
         await driver.put_cards(cards)
         rows = []
-        for digest, card in zip(there, cards, strict=True):
-            rows.append(Held(digest, self.wanted.cards[digest][0], sealed[digest], card.holding()))
+        for digest in there:
+            want = self.wanted.cards[digest]
+            rows.append(Held(digest, want.credential, sealed[digest], want.holding))
         await self._parts.numbers.confirm(self.plan.device, rows)
         self._held.update((row.digest, row) for row in rows)
 
@@ -353,7 +381,7 @@ class Keeper:
         return possible
 
     def _hours_of(self, digest: bytes) -> tuple[WeekHours, ...]:
-        return tuple(self.wanted.cards[digest][1].doors.values())
+        return tuple(self.wanted.cards[digest].card.doors.values())
 
     def _post(self, kind: str, data: Mapping[str, int]) -> None:
         self._parts.journal.post(

@@ -8,6 +8,7 @@ leave a step behind. Both clocks stand in an entry: the board's as it showed (`d
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
@@ -65,7 +66,7 @@ class BoardLog:
 
     async def merge(self, device: str, decision: BoardDecision) -> None:
         """Write the decision into the journal unless it is there; returns when it is durable. Raises `NotReady` when
-        the journal was closed first, and `sqlite3.Error` when it cannot be asked what it has."""
+        the journal was closed first, or cannot be asked what it has."""
         point = self.site.access_points.get(self.site.readers.get((device, decision.reader), ""))
         if point is None:
             log.warning(
@@ -97,7 +98,10 @@ class BoardLog:
         """The entries of a device's log that the journal has; read once in a life of this program."""
         async with self._reading.setdefault(device, asyncio.Lock()):
             if device not in self._merged:
-                self._merged[device] = await self._journal.merged(device)
+                try:
+                    self._merged[device] = await self._journal.merged(device)
+                except sqlite3.Error as error:
+                    raise NotReady(f"the journal cannot be read: {error}") from error
             return self._merged[device]
 
     async def _append(self, entry: Entry) -> Position:

@@ -49,12 +49,21 @@ class BoardStatus:
     trouble: str
 
 
+@dataclass(frozen=True, slots=True)
+class Want:
+    """One card that a board should hold, but for its number; `holding` as `BoardCard.holding` says."""
+
+    credential: int
+    card: BoardCard
+    holding: str
+
+
 @dataclass(slots=True)
 class Wanted:
     """What a board should hold as of one look at the rights."""
 
     revision: int
-    cards: dict[bytes, tuple[int, BoardCard]]
+    cards: dict[bytes, Want]
     due: float
     """The next instant at which it becomes something else by itself."""
     overflow: int = 0
@@ -64,7 +73,7 @@ class Wanted:
     special: tuple[str, ...] = ()
 
     def hours(self) -> list[WeekHours]:
-        found = {hours for _, card in self.cards.values() for hours in card.doors.values()}
+        found = {hours for want in self.cards.values() for hours in want.card.doors.values()}
         return sorted(found - {DAY_AND_NIGHT}, key=WeekHours.text)
 
 
@@ -94,4 +103,4 @@ def alone(site: Site, device: str) -> frozenset[str]:
     )
 
 
-__all__ = ["BoardPlan", "BoardStatus", "Drift", "Wanted", "alone", "plans"]
+__all__ = ["BoardPlan", "BoardStatus", "Drift", "Want", "Wanted", "alone", "plans"]

@@ -70,7 +70,11 @@ async def test_a_right_that_is_taken_away_leaves_the_board(site: BoardSite, chan
     await site.until(lambda: site.held() == [])
 
 
-async def test_a_lost_card_is_taken_before_the_rest_of_a_large_push(site: BoardSite) -> None:
+async def test_a_lost_card_is_taken_before_the_rest_of_a_large_push(
+    site: BoardSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("menwei.boardkeeper.PUSHED", 0.0)
+    monkeypatch.setattr("menwei.boardkeeper.BATCH", 10)
     for number in range(1, 91):
         await site.enrol(number, "residents")
     await site.begin()
@@ -182,6 +186,37 @@ async def test_somebody_else_s_changes_are_told_and_put_right(site: BoardSite) -
     assert (told["added"], told["missing"], told["changed"]) == ("1", "1", "1")
     (entry,) = await site.kinds("BoardDrift")
     assert entry.data == {"device": "board", "added": 1, "missing": 1, "changed": 1}
+
+
+async def test_a_lost_card_does_not_wait_for_a_long_reading(site: BoardSite) -> None:
+    lost: list[int] = []
+    for number in range(1, 6):
+        await site.enrol(number, "residents")
+    await site.begin()
+    board = site.connect()
+    await site.settled()
+    whole = board.held_cards
+
+    async def slowly() -> AsyncIterator[BoardCard]:
+        async for each in whole():
+            if not lost:
+                lost.append(await site.apply(SetState(1001, CredentialState.LOST)))
+            yield each
+        board.asked.append(("read through", None))
+
+    board.held_cards = slowly  # type: ignore[method-assign]
+    board.asked.clear()
+    site.boards.look("board")
+    await site.until(lambda: ("read through", None) in board.asked)
+    assert ("remove", [value(1)]) in board.asked[: board.asked.index(("read through", None))]
+    assert site.held() == [2, 3, 4, 5]
+    assert "drift" not in site.repairs()
+
+
+async def test_numbers_outlive_a_plugin_that_is_broken_today(site: BoardSite) -> None:
+    await site.enrol(1, "residents")
+    assert await site.boards.replace(site.site, {}, frozenset({"board"}), {}) == frozenset()
+    assert len(await site.numbers.digests(FORMAT)) == 1
 
 
 async def test_a_change_behind_our_back_is_known_after_a_restart_of_ours(tmp_path: Path) -> None:

@@ -1,11 +1,8 @@
-"""The board of `peers.uhppote_board` from outside: its process, its wires, and the conformance suite's `Peer`."""
+"""The own UHPPOTE board as the conformance suite's `Peer`, with its wires; its process is `menwei_simulator.wires`."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import socket
-import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -14,56 +11,8 @@ from typing import Any, ClassVar
 from menwei.model import DoorState
 from menwei.testing.peer import Ability, Input, Peer, Release
 from menwei.testing.proxies import Faults, UdpProxy
+from menwei_simulator.wires import SERIAL, BoardProcess
 from menwei_uhppote.settings import BoardConfig
-
-SERIAL = 423187757
-PROGRAM = Path(__file__).with_name("uhppote_board.py")
-
-
-class BoardProcess:
-    """One board. `start` and `stop` in between keep its state, its port and its log."""
-
-    def __init__(self, folder: Path, serial: int = SERIAL) -> None:
-        self.serial = serial
-        self.port = 0
-        self._file = folder / "board.json"
-        self._process: asyncio.subprocess.Process | None = None
-        self._turn = asyncio.Lock()
-
-    async def start(self) -> None:
-        arguments = [str(self._file), str(self.serial), "127.0.0.1", str(self.port)]
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, str(PROGRAM), *arguments, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            limit=1 << 24,
-        )  # fmt: skip
-        self.port = json.loads(await self._line())["port"]
-
-    async def stop(self) -> None:
-        """kill -9: a board has no other way to lose its power."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            await process.wait()
-
-    async def do(self, what: str, **values: Any) -> Any:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        async with self._turn:
-            self._process.stdin.write(json.dumps({"do": what, **values}).encode() + b"\n")
-            return json.loads(await self._line())["ok"]
-
-    def state(self) -> dict[str, Any]:
-        """What it has on its disk, also while it is off."""
-        found: dict[str, Any] = json.loads(self._file.read_text())
-        return found
-
-    async def _line(self) -> bytes:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        async with asyncio.timeout(30):
-            line = await self._process.stdout.readline()
-        assert line, "the board ended"
-        return line
 
 
 class BoardPeer(Peer):
@@ -177,3 +126,6 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+__all__ = ["SERIAL", "BoardPeer", "BoardProcess", "free_port"]

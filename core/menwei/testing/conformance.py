@@ -26,6 +26,7 @@ from menwei.model import DoorState
 from menwei.plugin import AuthFailed, NotReady
 from menwei.supervisor import DeviceState
 from menwei.testing.cases import FRESH, Cases, inputs_told, need, within
+from menwei.testing.cases_boards import BoardCases
 from menwei.testing.cases_commands import CommandCases
 from menwei.testing.cases_reads import FORBIDDEN, ReadCases
 from menwei.testing.driven import Driven
@@ -202,7 +203,7 @@ class NonsenseCases(Cases):
         assert driven.faults() == []
 
 
-class DriverConformance(PresenceCases, ReadCases, CommandCases, InputCases, NonsenseCases):
+class DriverConformance(PresenceCases, ReadCases, CommandCases, InputCases, NonsenseCases, BoardCases):
     """All cases. `driver` and `make_peer` are the subclass's; `day` is how many passages its day of traffic has."""
 
     day: ClassVar[int] = 200

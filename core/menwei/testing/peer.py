@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, NoReturn
 
@@ -116,6 +117,20 @@ class Peer(ABC):
     async def turn(self, which: Input, active: bool) -> None:
         """Turn an input on or off: the fire input of `lock`, the tamper contact of the device itself."""
         _missing(Ability.INPUTS)
+
+    # ------------------------------------------------------------------------------- a device that decides by itself
+
+    async def admitted(self) -> int:
+        """How often it opened `lock` by itself since the first start, by its own account."""
+        raise NotImplementedError("the driver lets its device decide: tell how often it opened by itself")
+
+    async def alter(self, number: int) -> None:
+        """Somebody with other software alters the `number`-th card that the device holds."""
+        raise NotImplementedError("the driver lets its device decide: alter a card behind its back")
+
+    async def shows(self, moment: datetime) -> bool:
+        """Whether its clock shows the wall time of `moment`, give or take a few seconds."""
+        raise NotImplementedError("the driver lets its device decide: tell what its clock shows")
 
     inputs: ClassVar[frozenset[Input]] = frozenset(Input)
     """Which inputs it has."""
