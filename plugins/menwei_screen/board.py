@@ -72,12 +72,12 @@ class Board:
         self.revision += 1
 
     def _awaited(self, kind: FeedbackKind, until: float, now: float) -> Shown | None:
-        """What the new result covers only for a while: a prompt that waits for longer than it."""
+        """What the new result covers only for a while: the prompt that waits for longest."""
         before = self.shown(now)
-        while before is not None and before.until <= until:
-            before = before.below
-        waits = kind is FeedbackKind.WAITING and before is not None and before.kind is FeedbackKind.WAITING
-        return before if waits else None
+        if before is None or {kind, before.kind} != {FeedbackKind.WAITING}:
+            return None
+        longest = before.below or before
+        return longest if longest.until > until else None
 
     def offer(self, line: Line, now: float) -> None:
         """A line for whoever is being decided about here now; shown only with a grant that follows at once."""

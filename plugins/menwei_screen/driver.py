@@ -51,6 +51,7 @@ class Screen(Driver):
     Config: ClassVar[type[Config]] = ScreenConfig
     decides: ClassVar[frozenset[str]] = frozenset({"host"})
     identifiers: ClassVar[frozenset[IdentifierType]] = frozenset({IdentifierType.PIN})
+    locks: ClassVar[bool] = False
 
     def __init__(self, context: Context, config: Any, reports: Reports) -> None:
         super().__init__(context, config, reports)

@@ -65,17 +65,16 @@ class View:
     left: float = field(default=0.0, compare=False)
 
     @property
-    def asks(self) -> tuple[str, ...]:
-        """What somebody may begin with here, for the prompt: "card", "face", "qrcode", "code"."""
-        if self.point is None:
-            return ()
-        groups = [group for level in self.point.levels for group in level.level.groups]
-        asked = [str(kind).lower() for kind in BEGINNINGS if any(kind in group for group in groups)]
-        alone = frozenset({IdentifierType.PIN}) in groups
-        return (*asked, "code") if self.keypad and alone else tuple(asked)
+    def asks(self) -> tuple[IdentifierType, ...]:
+        """What somebody may begin with here, for the prompt: of each combination that opens, what comes first."""
+        levels = self.point.levels if self.point is not None else ()
+        groups = [group for level in levels for group in level.level.groups]
+        first = {next((kind for kind in BEGINNINGS if kind in group), None) for group in groups}
+        return tuple(kind for kind in BEGINNINGS if kind in first)
 
 
-BEGINNINGS = (IdentifierType.CARD, IdentifierType.FACE, IdentifierType.QRCODE)
+BEGINNINGS = (IdentifierType.CARD, IdentifierType.QRCODE, IdentifierType.PIN, IdentifierType.FACE)
+"""In this order: a face beside something else is looked at once that was shown, and a PIN belongs to what comes before."""
 
 
 @dataclass(slots=True)

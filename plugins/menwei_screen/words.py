@@ -15,7 +15,7 @@ SPLIT = " · "
 UI = (
     "ask", "code.hint", "lost", "lost.hint", "no_door", "no_door.hint", "keypad", "keypad.clear", "keypad.back",
     "keypad.send", "typed", "mute", "unmute", "language", "tap_for_voice", "refused", "ask.card", "ask.face", "ask.qrcode",
-    "ask.code",
+    "ask.pin",
 )  # fmt: skip
 """What the page itself says: `screen.ui.<name>`."""
 
@@ -44,7 +44,7 @@ def state(view: View, messages: Sentences, door: str) -> dict[str, Any]:
         "door": door,
         "side": point.name if point is not None and point.name != door else "",
         "served": point is not None,
-        "asks": list(view.asks),
+        "asks": [str(kind).lower() for kind in view.asks],
         "keypad": view.keypad,
         "voice": view.voice,
         "language": view.language,

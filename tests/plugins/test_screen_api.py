@@ -8,23 +8,32 @@ import asyncio
 import re
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, CookieJar
 from aiohttp.test_utils import TestClient, TestServer
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from menwei import CredentialIdentifier, Feedback, FeedbackKind, IdentifierType, Passage
+from menwei import AccessPoint, CredentialIdentifier, Feedback, FeedbackKind, IdentifierType, Passage
+from menwei.model import LevelInForce
 from menwei.openapi import describe
-from menwei.web import application
+from menwei.site import security_level
+from menwei.web import Listen, Server, application
 from menwei_screen import service
 from menwei_screen.driver import AWAY, NoLock, Screen, ScreenConfig
 from menwei_screen.lines import Line
 from menwei_screen.models import Typed
+from menwei_screen.service import View
 from menwei_screen.tables import TABLES, metadata
 from screen_house import BASE, ScreenHouse, Tablet, screen_house, until
 from small_house import HOUSE, empty_house, sign_in  # noqa: F401
@@ -87,7 +96,11 @@ async def test_an_installer_pairs_the_tablet_that_shows_the_code(house, client, 
     answer = await client.post(f"{BASE}/pair", json={"screen": "gate-in", "code": f"{code[:3]} {code[3:]}"})
     assert await answer.json() == {"screen": "tablet-1", "access_point": "gate-in"}
     await until(lambda: tablet.state.get("screen") == "tablet-1")
-    assert (tablet.state["door"], tablet.state["side"], tablet.state["asks"]) == ("小区门", "进", ["card"])
+    assert (tablet.state["door"], tablet.state["side"], tablet.state["asks"]) == (
+        "小区门",
+        "进",
+        ["card", "pin"],
+    )
     (told,) = [entry for entry in await house.audits() if entry["action"] == "screen.pair"]
     assert (told["screen"], told["actor"]) == ("tablet-1", "the installer")
     assert code not in str(await house.audits())
@@ -159,6 +172,39 @@ async def test_the_tablets_cookie_is_kept_from_scripts_and_from_other_sites(hous
     assert {"HttpOnly", "Path=/", "SameSite=Strict"} <= {part.strip() for part in cookie.split(";")}
 
 
+async def test_over_tls_the_cookie_is_bound_to_this_host_and_to_tls(house, tmp_path):
+    certificate, key = write_certificate(tmp_path)
+    routes = [route for plugin in house.plugins.values() for route in plugin.routes]
+    server = Server(
+        application(house, routes, loopback=False), Listen(port=0, certificate=certificate, key=key)
+    )
+    await server.start()
+    try:
+        async with (
+            ClientSession() as session,
+            session.post(f"{server.url}{BASE}/begin", json={}, ssl=False) as answer,
+        ):
+            cookie = answer.headers["Set-Cookie"]
+    finally:
+        await server.stop()
+    assert cookie.startswith("__Host-menwei-screen=")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Strict"} <= {part.strip() for part in cookie.split(";")}
+
+
+def write_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate of nobody's for 127.0.0.1, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "menwei test")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(
+        name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1)
+    ).sign(key, hashes.SHA256())
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (folder / "cert.pem").write_bytes(made.public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return folder / "cert.pem", folder / "key.pem"
+
+
 async def test_another_sites_page_cannot_type_or_begin(house, tablet):
     await tablet.paired(house.screens, "unit-in")
     for path, body in (("digits", {"digits": "1234"}), ("begin", {})):
@@ -202,6 +248,21 @@ async def test_a_screen_shows_its_own_access_points_feedback_and_no_others(house
         await until(lambda: second.title == "请进")
         assert [s["result"]["kind"] for _, _, s in second.events if s.get("result")] == ["granted"]
         assert tablet.title == "未注册信息"
+
+
+@pytest.mark.parametrize(
+    ("level", "asks"),
+    [
+        ("Card", ["card"]),
+        ("Card and Face", ["card"]),
+        ("Face or Card and PIN", ["card", "face"]),
+        ("PIN and Face", ["pin"]),
+        ("Face or QRCode or PIN or Card", ["card", "qrcode", "pin", "face"]),
+    ],
+)
+def test_the_prompt_names_what_one_may_begin_with(level, asks):
+    point = AccessPoint("gate-in", "gate", "进", (LevelInForce(security_level(level)),))
+    assert [str(kind).lower() for kind in View("", point=point).asks] == asks
 
 
 async def test_a_screen_begins_in_the_sites_language_or_its_own(house, tablet):

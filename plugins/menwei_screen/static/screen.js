@@ -183,7 +183,7 @@
     list("lines", lines.map(say));
     list("asks", asks.map(function (name) { return word("ask." + name); }));
     list("notices", state && state.notices ? state.notices.map(say) : []);
-    at("open-keypad").hidden = keypad || !!result || asks.indexOf("code") < 0;
+    at("open-keypad").hidden = keypad || !!result || asks.indexOf("pin") < 0 || !state.keypad;
     put("open-keypad", word("keypad"));
     at("language").hidden = false;
     put("language", word("language"));
