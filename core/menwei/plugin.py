@@ -247,6 +247,8 @@ class Driver(ABC):
     card_formats: ClassVar[frozenset[str]] = frozenset()
     """Card formats its readers deliver that do not follow with certainty from every other (`wiegand26`): cards enrolled
     at this site are then known in these too."""
+    locks: ClassVar[bool] = True
+    """Whether it can work a lock; False for mere readers and cameras."""
     inputs: ClassVar[frozenset[Part]] = frozenset()
     """Which parts of a door it reports (`Reports.door_state`, `exit_button` …) where they are wired to the device."""
 
@@ -431,7 +433,7 @@ class Recognition:
     score: float
     captured: float
     liveness: str = ""
-    """By what it was told from a picture, a short word for the record; "" when it was not."""
+    """By what it was told from a picture, a short word for the record; people read `<plugin>.method.<word>`."""
 
 
 @dataclass(frozen=True, slots=True)

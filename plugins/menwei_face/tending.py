@@ -58,19 +58,21 @@ class Tending:
             repaired, idle = False, True
             while True:
                 self.changed.clear()
-                try:
-                    if not repaired:
-                        await self.repair()
-                        repaired = True
-                    await self.tidy()
-                    if idle:
-                        await self.forget_removed()
-                except (VaultTrouble, FaceError) as trouble:
-                    self.tell(str(trouble))
-                idle = not await self._woken(SOON if self._trouble else ROUND)
+                repaired = repaired or await self._repaired()
+                await self.tidy()
+                if idle:
+                    await self.forget_removed()
+                idle = not await self._woken(ROUND if repaired and not self._trouble else SOON)
                 await asyncio.sleep(0 if idle else TOGETHER)
         finally:
             stop()
+
+    async def _repaired(self) -> bool:
+        try:
+            await self.repair()
+        except (VaultTrouble, FaceError):  # the vault's own service says so, in the log and as a repair
+            return False
+        return True
 
     async def _woken(self, seconds: float) -> bool:
         try:

@@ -6,8 +6,9 @@ Real photos, moved and scaled over a grey background as JPEGs. A head that turns
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,6 +57,22 @@ def print_turned(picture: Image, face: tuple[float, float, float], degrees: floa
         [0.0] * 4 + [degrees / 2, degrees, degrees / 2] + [0.0] * 3 + [-degrees / 2, -degrees, -degrees / 2]
     )
     return [_jpeg(_flat(still, middle, np.radians(angle))) for angle in swing]
+
+
+def jpegs(frames: Iterable[Image]) -> list[bytes]:
+    return [_jpeg(frame) for frame in frames]
+
+
+class Once(list[bytes]):
+    """A film for `HttpCamera.jpegs` that begins when it is put there, is played once, and stands still at its end."""
+
+    def __init__(self, film: Iterable[bytes]) -> None:
+        super().__init__(film)
+        self._shown = 0
+
+    def __getitem__(self, number: Any) -> Any:
+        self._shown += 1
+        return super().__getitem__(min(self._shown, len(self)) - 1)
 
 
 def _flat(still: Image, middle: NDArray[np.float64], angle: float) -> Image:
