@@ -1,0 +1,503 @@
+"""The tests of one site: what API, commands and pages call, and the ear that hears what devices report meanwhile.
+
+One test at a time at a door, one step at a time in a test. Every change is written down before it is shown, so after a
+restart a test goes on where it was; only the step that was running begins again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from sqlalchemy import func, insert, select, update
+
+from menwei import (
+    Actor,
+    Config,
+    Context,
+    Door,
+    DoorMode,
+    DoorState,
+    Fact,
+    Repair,
+    Service,
+    Transaction,
+    __version__,
+)
+from menwei_wiring.models import (
+    DeviceFacts,
+    LiveOut,
+    NoteOut,
+    NowOut,
+    Report,
+    Result,
+    RunOut,
+    RunRow,
+    StepOut,
+    TryOut,
+)
+from menwei_wiring.models import (
+    Wiring as WiringOut,
+)
+from menwei_wiring.script import Answered, Did, Do, Event, Heard, Outcome, Saw, Scene, StepRun, TimeUp
+from menwei_wiring.steps import LEAVING, SCRIPTS, Kind, plan
+from menwei_wiring.tables import runs
+from menwei_wiring.words import WiringError, result_of
+
+KINDS: Final = (
+    "DoorState",
+    "ExitButton",
+    "CallButton",
+    "Fire",
+    "AccessGranted",
+    "AccessDenied",
+    "DeviceState",
+)
+OVERDUE: Final = 365 * 86_400.0
+"""Seconds after which a door with a form is to be tested again: fire protection asks for a yearly look."""
+LOOK: Final = 0.25
+"""Seconds between looks for a step whose time is up."""
+REASON: Final = "接线测试 / wiring test {run}: {step}"
+
+
+class Options(Config):
+    """The plugin's section in the config: nothing to choose."""
+
+
+@dataclass(slots=True)
+class Under:
+    """A test under way: its report so far, and the step that is running."""
+
+    id: int
+    tester: str
+    report: Report
+    key: str = ""
+    step: StepRun | None = None
+    freed_until: float = 0.0
+    """As in `Scene`: what the step before did at the exit button still counts in the next one."""
+    version: int = 1
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def now(self, at: float) -> NowOut:
+        live = None
+        if self.step is not None and self.step.wait is not None:
+            wait = self.step.wait
+            live = LiveOut(
+                step=self.key, prompt=wait.prompt, values=dict(wait.values), choices=wait.choices,
+                seconds=max(self.step.deadline - at, 0.0),
+            )  # fmt: skip
+        elif self.step is not None:
+            live = LiveOut(step=self.key, prompt="wiring.do.commanding", values={}, choices=(), seconds=0.0)
+        return NowOut(
+            run=RunOut(id=self.id, tester=self.tester, report=self.report), live=live, version=self.version
+        )
+
+    def find(self, key: str) -> StepOut:
+        """Raises `WiringError` 404."""
+        found = next((step for step in self.report.steps if step.key == key), None)
+        if found is None:
+            raise WiringError("wiring.no_step", HTTPStatus.NOT_FOUND)
+        return found
+
+    def put(self, changed: StepOut) -> None:
+        steps = tuple(changed if step.key == changed.key else step for step in self.report.steps)
+        self.report = self.report.model_copy(update={"steps": steps})
+
+
+class Wiring(Service):
+    """The wiring tests. Made at start; without it nobody tests, and the doors go on."""
+
+    name = "wiring"
+    Config = Options
+
+    def __init__(self, context: Context, config: Options) -> None:
+        super().__init__(context, config)
+        self._under: dict[str, Under] = {}
+        self._last: dict[str, RunRow] = {}
+        self._loaded = False
+        self._lock = asyncio.Lock()
+        self._busy = asyncio.Event()
+        self._ear: AsyncIterator[Fact] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ---------------------------------------------------------------------------------------------------------- looking
+
+    async def load(self) -> None:
+        """What the table says, once; a step that was running when the program ended waits to be begun again."""
+        if self._loaded:
+            return
+        async with self.context.tables.read() as reading:
+            for row in (await reading.execute(select(runs).order_by(runs.c.begun))).all():
+                if row.open_door is None:
+                    self._last[row.door] = _row(row)
+                    continue
+                under = Under(row.id, row.tester, Report.model_validate_json(row.report))
+                for step in under.report.steps:
+                    if step.outcome is Outcome.RUNNING:
+                        under.put(_again(step, "wiring.fail.interrupted", step.begun or row.begun))
+                self._under[row.door] = under
+        self._loaded = True
+
+    def last(self, door: str) -> RunRow | None:
+        """The newest ended test of a door."""
+        return self._last.get(door)
+
+    def under_way(self, door: str) -> Under | None:
+        return self._under.get(door)
+
+    async def now(self, door: str, after: int | None = None, seconds: float = 25.0) -> NowOut:
+        """The test under way at a door, at once, or when it has changed since the version `after`."""
+        self._door(door)
+        await self.load()
+        under = self._under.get(door)
+        if under is None:
+            return NowOut(run=None, live=None, version=0)
+        try:
+            async with asyncio.timeout(seconds):
+                while after == under.version:
+                    await under.changed.wait()
+        except TimeoutError:
+            pass  # nothing new: whoever asked is told how it stands, and asks again
+        return under.now(self.context.clock.now())
+
+    async def of_door(self, door: str) -> list[RunRow]:
+        """The ended tests of a door, newest first."""
+        self._door(door)
+        query = (
+            select(runs).where(runs.c.door == door, runs.c.open_door.is_(None)).order_by(runs.c.begun.desc())
+        )
+        async with self.context.tables.read() as reading:
+            return [_row(row) for row in (await reading.execute(query)).all()]
+
+    async def report(self, number: int) -> RunOut:
+        """A test by its number, ended or not. Raises `WiringError` 404."""
+        async with self.context.tables.read() as reading:
+            row = (await reading.execute(select(runs).where(runs.c.id == number))).first()
+        if row is None:
+            raise WiringError("wiring.no_report", HTTPStatus.NOT_FOUND)
+        digest = "" if row.ended is None else _digest(row.report)
+        return RunOut(
+            id=row.id, tester=row.tester, report=Report.model_validate_json(row.report), digest=digest
+        )
+
+    def repairs(self) -> list[Repair]:
+        """Doors of a form that were never tested, failed their last test, or were tested too long ago."""
+        found, now = [], self.context.clock.now()
+        for door in self.context.site.doors.values():
+            last, values = self._last.get(door.id), {"door": door.name}
+            if door.form is None or not self._loaded:
+                continue
+            if last is None:
+                found.append(Repair(f"wiring:{door.id}", "wiring.repair.untested", values, "info"))
+            elif last.result is Result.FAILED:
+                found.append(Repair(f"wiring:{door.id}", "wiring.repair.failed", values))
+            elif now - last.begun > OVERDUE:
+                found.append(Repair(f"wiring:{door.id}", "wiring.repair.overdue", values))
+        return found
+
+    # ---------------------------------------------------------------------------------------------------------- testing
+
+    async def begin(self, by: Actor, door: str, device: DeviceFacts) -> NowOut:
+        """Begin a test of a door. Raises `WiringError` when one is under way, the door's device is away, or the door is
+        held in another mode than locked."""
+        facts = self._door(door)
+        await self.load()
+        async with self._lock:
+            if door in self._under:
+                raise WiringError("wiring.under_way")
+            self._ready(facts)
+            now = self.context.clock.now()
+            report = Report(
+                door=door, door_name=facts.name, form=facts.form, wiring=_wiring(facts), device=device,
+                program=__version__, begun=now, steps=self._steps(facts),
+            )  # fmt: skip
+            async with self.context.tables.transaction() as tx:
+                number = await self._insert(tx, by.name, report)
+            under = self._under[door] = Under(number, by.name, report)
+        await self.context.facts.audit(by, "begin", {"door": door, "run": number})
+        return under.now(now)
+
+    async def step(self, door: str, key: str) -> NowOut:
+        """Begin a step, or begin it again. Raises `WiringError` while another one is running."""
+        under = await self._open(door)
+        facts = self._door(door)
+        async with self._lock:
+            found = under.find(key)
+            if under.step is not None:
+                raise WiringError("wiring.one_at_a_time")
+            if found.outcome is Outcome.ABSENT:
+                raise WiringError("wiring.absent")
+            self._ready(facts)
+            self._listen()
+            if found.outcome is not Outcome.WAITING:
+                found = _again(found, found.says or "wiring.again", found.ended or self.context.clock.now())
+            now = self.context.clock.now()
+            started = found.model_copy(update={"outcome": Outcome.RUNNING, "begun": now, "ended": None})
+            under.put(started)
+            under.key, under.step = (
+                key,
+                StepRun(SCRIPTS[found.kind], self._scene(facts, found, now, under.freed_until)),
+            )
+            await self._settle(under)
+        return under.now(self.context.clock.now())
+
+    async def answer(self, door: str, choice: str) -> NowOut:
+        """What the installer saw. Raises `WiringError` when nothing is asked, or something else."""
+        under = await self._open(door)
+        async with self._lock:
+            if under.step is None or choice not in under.step.choices:
+                raise WiringError("wiring.not_asked")
+            await self._feed(under, Answered(self.context.clock.now(), choice))
+        return under.now(self.context.clock.now())
+
+    async def skip(self, door: str, key: str, reason: str) -> NowOut:
+        """A step cannot be tested here, and why. A running one ends with it."""
+        under = await self._open(door)
+        async with self._lock:
+            found = under.find(key)
+            if found.outcome is Outcome.ABSENT or (under.step is not None and under.key != key):
+                raise WiringError("wiring.one_at_a_time" if under.step is not None else "wiring.absent")
+            if under.step is not None:
+                under.step, under.key = None, ""
+            if found.outcome in {Outcome.FAILED, Outcome.PASSED}:
+                found = _again(found, found.says or "wiring.again", found.ended or self.context.clock.now())
+            now = self.context.clock.now()
+            under.put(
+                found.model_copy(update={"outcome": Outcome.SKIPPED, "why": reason.strip(), "ended": now})
+            )
+            await self._write(under)
+        return under.now(now)
+
+    async def finish(self, by: Actor, door: str) -> RunOut:
+        """End the test: its report is written and told to the journal with its digest. Steps that were not tested stay
+        so, and the result says it. Raises `WiringError` while a step is running."""
+        under = await self._open(door)
+        async with self._lock:
+            if under.step is not None:
+                raise WiringError("wiring.one_at_a_time")
+            now = self.context.clock.now()
+            result = result_of(step.outcome for step in under.report.steps)
+            under.report = under.report.model_copy(update={"ended": now, "result": result})
+            text = under.report.model_dump_json()
+            row = {"open_door": None, "ended": now, "result": str(result), "report": text}
+            async with self.context.tables.transaction() as tx:
+                await tx.execute(update(runs).where(runs.c.id == under.id).values(**row))
+            del self._under[door]
+            self._last[door] = RunRow(
+                id=under.id,
+                door=door,
+                begun=under.report.begun,
+                ended=now,
+                result=result,
+                tester=under.tester,
+            )
+            self._show(under)
+        data = {"run": under.id, "result": str(result), "digest": _digest(text)}
+        await self.context.facts.record("Tested", door=door, data=data)
+        await self.context.facts.audit(by, "finish", {"door": door, "run": under.id, "result": str(result)})
+        return RunOut(id=under.id, tester=under.tester, report=under.report, digest=_digest(text))
+
+    # ---------------------------------------------------------------------------------------------------------- hearing
+
+    async def run(self) -> None:
+        await self.load()
+        while True:
+            await self._busy.wait()
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(self._hear())
+                try:
+                    await self._look()
+                finally:
+                    listening.cancel()
+                    self._busy.clear()
+                    self._ear = None
+
+    def _listen(self) -> None:
+        """From here on nothing of what devices report is missed, also before `run` has woken."""
+        if self._ear is None:
+            self._ear = self.context.facts.hear(KINDS)
+        self._busy.set()
+
+    async def _hear(self) -> None:
+        assert self._ear is not None
+        async for fact in self._ear:
+            for door, under in list(self._under.items()):
+                event = self._event(door, fact)
+                if event is None or under.step is None:
+                    continue
+                async with self._lock:
+                    if under.step is not None and fact.at >= (under.find(under.key).begun or 0.0):
+                        await self._feed(under, event)
+
+    async def _look(self) -> None:
+        """Until no step is running: ends those whose time is up."""
+        while any(under.step is not None for under in self._under.values()):
+            await asyncio.sleep(LOOK)
+            async with self._lock:
+                now = self.context.clock.now()
+                for under in list(self._under.values()):
+                    if under.step is not None and under.step.deadline <= now:
+                        await self._feed(under, TimeUp(now))
+
+    def _event(self, door: str, fact: Fact) -> Event | None:
+        """What a fact means for a test at this door; None when it is about something else."""
+        match fact.kind:
+            case "DeviceState":
+                facts = self.context.site.doors.get(door)
+                mine = facts is not None and fact.data.get("device") == facts.device
+                return Saw(Heard.DEVICE, fact.at, str(fact.data.get("state", ""))) if mine else None
+            case "AccessGranted" | "AccessDenied":
+                return Saw(Heard.READ, fact.at, "", fact.access_point)
+            case _ if fact.door != door:
+                return None
+            case "Fire":
+                return Saw(Heard.FIRE, fact.at, "on" if fact.data.get("active") else "off")
+            case kind:
+                return Saw(Heard(kind), fact.at, str(fact.data.get("state", "")))
+
+    # ----------------------------------------------------------------------------------------------------------- inside
+
+    async def _feed(self, under: Under, event: Event) -> None:
+        assert under.step is not None
+        under.step.feed(event)
+        await self._settle(under)
+
+    async def _settle(self, under: Under) -> None:
+        """After a step was begun or fed: note what it has, carry out what it wants, end it when it has ended."""
+        step = under.step
+        assert step is not None
+        notes = tuple(NoteOut(at=n.at, by=n.by, says=n.says, values=dict(n.values)) for n in step.scene.notes)
+        changes: dict[str, Any] = {"outcome": step.outcome, "notes": notes}
+        if step.outcome is not Outcome.RUNNING:
+            says, values = (step.failure.says, step.failure.values) if step.failure is not None else ("", {})
+            changes |= {"ended": step.scene.now, "says": says, "values": dict(values)}
+        under.put(under.find(under.key).model_copy(update=changes))
+        key = under.key
+        if under.find(key).kind is Kind.EXIT_BUTTON:
+            under.freed_until = step.scene.now + LEAVING
+        if step.outcome is not Outcome.RUNNING:
+            under.step, under.key = None, ""
+        await self._write(under)
+        if step.do is not None:
+            task = asyncio.create_task(self._carry_out(under, step, step.do, key))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _carry_out(self, under: Under, step: StepRun, do: Do, key: str) -> None:
+        """The command stands in the journal under this plugin's name. One that cannot be given is one not obeyed."""
+        reason = REASON.format(run=under.id, step=key)
+        try:
+            obeyed = (await self.context.doors.command(under.report.door, do.mode, reason)).ok
+        except Exception as error:
+            self.context.log.error(
+                "a command of the wiring test failed", door=under.report.door, exc_info=error
+            )
+            obeyed = False
+        async with self._lock:
+            if under.step is step:
+                await self._feed(under, Did(self.context.clock.now(), obeyed))
+
+    async def _write(self, under: Under) -> None:
+        text = under.report.model_dump_json()
+        async with self.context.tables.transaction() as tx:
+            await tx.execute(update(runs).where(runs.c.id == under.id).values(report=text))
+        self._show(under)
+
+    def _show(self, under: Under) -> None:
+        under.version += 1
+        before, under.changed = under.changed, asyncio.Event()
+        before.set()
+
+    async def _insert(self, tx: Transaction, tester: str, report: Report) -> int:
+        number = int((await tx.execute(select(func.coalesce(func.max(runs.c.id), 0)))).scalar_one()) + 1
+        row = {
+            "id": number, "door": report.door, "open_door": report.door, "begun": report.begun, "ended": None,
+            "result": str(Result.OPEN), "tester": tester, "report": report.model_dump_json(),
+        }  # fmt: skip
+        await tx.execute(insert(runs), [row])
+        return number
+
+    async def _open(self, door: str) -> Under:
+        self._door(door)
+        await self.load()
+        if door not in self._under:
+            raise WiringError("wiring.none_under_way")
+        return self._under[door]
+
+    def _door(self, door: str) -> Door:
+        facts = self.context.site.doors.get(door)
+        if facts is None:
+            raise WiringError("wiring.no_door", HTTPStatus.NOT_FOUND)
+        return facts
+
+    def _ready(self, facts: Door) -> None:
+        if "doors" not in (self.context.granted or {}):
+            raise WiringError("wiring.not_allowed")
+        view = self.context.site.door(facts.id)
+        if not view.online:
+            raise WiringError("wiring.offline", device=facts.device)
+        if view.mode not in {DoorMode.LOCKED, DoorMode.ACCESSED}:
+            raise WiringError("wiring.not_locked")
+
+    def _steps(self, facts: Door) -> tuple[StepOut, ...]:
+        points = self.context.site.access_points
+        return tuple(
+            StepOut(
+                key=step.key, kind=step.kind, point=step.point,
+                place=self._names(facts).get(step.point, ""),
+                outcome=Outcome.ABSENT if step.absent else Outcome.WAITING,
+            )
+            for step in plan(facts, points)
+        )  # fmt: skip
+
+    def _names(self, facts: Door) -> dict[str, str]:
+        """The door's sides by what people call them; the id where two are called the same."""
+        points = {id: self.context.site.access_points[id].name for id in facts.access_points}
+        shared = len(set(points.values())) < len(points)
+        return {id: f"{name} ({id})" if shared or name == facts.name else name for id, name in points.items()}
+
+    def _scene(self, facts: Door, step: StepOut, now: float, freed_until: float) -> Scene:
+        own = self._names(facts)
+        elsewhere = {
+            id: f"{self.context.site.doors[point.door].name} ({id})"
+            for id, point in self.context.site.access_points.items()
+            if id not in own
+        }
+        state = self.context.site.door(facts.id).state
+        return Scene(facts, now, DoorState(state), step.point, own, elsewhere, freed_until=freed_until)
+
+
+def _wiring(facts: Door) -> WiringOut:
+    return WiringOut(
+        contact=facts.has_contact, exit_button=str(facts.exit_button), call_button=str(facts.call_button),
+        fire_input=str(facts.fire_input), without_power=str(facts.without_power), release_time=facts.release_time,
+    )  # fmt: skip
+
+
+def _again(step: StepOut, says: str, ended: float) -> StepOut:
+    """The step as it waits for another try; what became of this one is kept."""
+    tried = TryOut(ended=ended, says=says, values=dict(step.values))
+    fresh: Mapping[str, Any] = {
+        "outcome": Outcome.WAITING, "begun": None, "ended": None, "says": "", "values": {}, "why": "", "notes": (),
+        "tries": (*step.tries, tried),
+    }  # fmt: skip
+    return step.model_copy(update=fresh)
+
+
+def _row(row: Any) -> RunRow:
+    return RunRow(
+        id=row.id,
+        door=row.door,
+        begun=row.begun,
+        ended=row.ended,
+        result=Result(row.result),
+        tester=row.tester,
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
