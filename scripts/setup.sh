@@ -59,13 +59,15 @@ if ! "$venv/bin/python" -c 'import smartcard' 2>/dev/null; then
     fi
 fi
 
-if [ "$for_what" = test ] && ! "$venv/bin/python" -c 'import cv2, deepface, dlib' 2>/dev/null; then
+# Faces and cameras are large: pip's own lines show how far it is. Without them everything else works.
+if ! "$venv/bin/python" -c 'import cv2, deepface, dlib' 2>/dev/null; then
     log=$(mktemp)
-    say "faces and cameras for the tests: about 600 MB, best effort"
-    if "$venv/bin/python" -m pip install --quiet --editable '.[face,camera,qr]' >"$log" 2>&1; then
+    say "faces and cameras: about 600 MB, once"
+    if "$venv/bin/python" -m pip install --editable '.[face,camera,qr]' 2>"$log" |
+        { grep --line-buffered -E '^ *(Collecting|Downloading|Installing)' >&2 || true; }; then
         rm -f "$log"
     else
-        say "the extras face and camera could not be installed: their tests are skipped. See $log"
+        say "the extras face and camera could not be installed: what needs them is left out. See $log"
     fi
 fi
 
