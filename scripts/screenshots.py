@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import door_screen
-from playwright.async_api import Page, ViewportSize, async_playwright, expect
+import wiring_report
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright, expect
 
 from menwei.messages import Messages
 
@@ -43,9 +44,9 @@ class Running:
 
 
 @asynccontextmanager
-async def demo() -> AsyncIterator[Running]:
-    """`menwei demo` on a free port, ended as a person ends it: with Ctrl-C."""
-    words = ["demo", "--port", "0", "--lang", LANGUAGE]
+async def demo(story: str = "street") -> AsyncIterator[Running]:
+    """`menwei demo` with a story on a free port, ended as a person ends it: with Ctrl-C."""
+    words = ["demo", "--story", story, "--port", "0", "--lang", LANGUAGE]
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "menwei", *words, stdout=PIPE)
     reading: asyncio.Task[None] | None = None
     try:
@@ -118,6 +119,23 @@ async def pictures(page: Page, folder: Path) -> None:
     await save(page, folder, "person")
 
 
+async def of_story(browser: Browser, story: str, folder: Path) -> None:
+    """The live doors of another story once it has begun."""
+    async with demo(story) as running:
+        page = await browser.new_page(
+            viewport=SIZE,
+            locale=LANGUAGE,
+            color_scheme="light",
+            reduced_motion="reduce",
+            base_url=running.url,
+        )
+        await sign_in(page, running)
+        await expect(page.locator(".live")).to_have_attribute("data-state", "on")
+        await expect(page.locator(f".passages li:nth-child({ROWS})")).to_be_visible(timeout=PATIENCE * 1000)
+        await save(page, folder, story)
+        await page.close()
+
+
 async def main(folder: Path, chromium: str) -> None:
     async with demo() as running, async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -137,6 +155,9 @@ async def main(folder: Path, chromium: str) -> None:
         await pictures(page, folder)
         await page.goto("about:blank")  # ends the live stream
         await door_screen.stranger(browser, folder / "screen-zh.png")
+        await wiring_report.unit_door_report(browser, folder / "wiring-zh.png")
+        for story in ("estate", "village"):
+            await of_story(browser, story, folder)
         await browser.close()
 
 

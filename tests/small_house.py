@@ -22,6 +22,7 @@ from menwei.accounts import Accounts
 from menwei.adopted_file import AdoptionError
 from menwei.adoption import Adoption, NewDoor
 from menwei.api_session import Me
+from menwei.boardplan import BoardStatus
 from menwei.callers import CSRF_HEADER
 from menwei.clock import TrustedClock
 from menwei.doors import DoorRuntime, Doors
@@ -164,6 +165,25 @@ class States:
         return DeviceInfo(id, "Stand-in 3", "1.0", ("1", "2", "3"), readers, documents=("documents",))
 
 
+class NoBoards:
+    """In place of the boards that decide: whatever a test puts into `found`."""
+
+    def __init__(self) -> None:
+        self.found: list[BoardStatus] = []
+        self.looked: list[str] = []
+
+    def statuses(self) -> list[BoardStatus]:
+        return self.found
+
+    def pending(self, credential: int) -> list[str]:
+        return [status.device for status in self.found if credential in status.revoked]
+
+    def look(self, device: str) -> None:
+        if device not in {status.device for status in self.found}:
+            raise KeyError(device)
+        self.looked.append(device)
+
+
 class SmallHouse:
     """`async with SmallHouse.open(folder) as house:`"""
 
@@ -193,6 +213,7 @@ class SmallHouse:
             {"model": "M7", "serial": "0007"},
         )
         self.discovery = SimpleNamespace(devices={found.id: found})
+        self.boards = NoBoards()
         self.mending: list[Repair] = []
         self.adopted: list[tuple[str, str, tuple[NewDoor, ...]]] = []
 

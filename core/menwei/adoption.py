@@ -21,7 +21,7 @@ from menwei.adopted_file import Adopted as AdoptedFile
 from menwei.adopted_file import AdoptionError, Secret
 from menwei.announcement import clean, config_id
 from menwei.manifest import Failure
-from menwei.model import DeviceInfo
+from menwei.model import DeviceInfo, DoorForm
 from menwei.patience import within
 from menwei.plugin import AuthFailed, Discovered, Driver, NotReady
 from menwei.settings import ID
@@ -33,12 +33,13 @@ PROBE_TIME = 10.0
 @dataclass(frozen=True, slots=True)
 class NewDoor:
     """A door to write with the device: `lock` is the device's name for it ("" when it has only one), `access_points`
-    maps access point ids to the device's names of their readers."""
+    maps access point ids to the device's names of their readers, `form` says how it is built, None: not said."""
 
     id: str
     name: str
     lock: str = ""
     access_points: Mapping[str, str] = field(default_factory=dict)
+    form: DoorForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,12 @@ class Adoption:
     secrets: tuple[str, ...] = ()
 
 
-def doors_from_options(doors: Sequence[str], access_points: Sequence[str]) -> tuple[NewDoor, ...]:
+def doors_from_options(
+    doors: Sequence[str], access_points: Sequence[str], forms: Sequence[str] = ()
+) -> tuple[NewDoor, ...]:
     """The doors of a command line: `--door gate=小区门` or `--door gate:2=小区门` (lock 2), `--access-point gate-in=in`
-    or `--access-point in:gate=in` (of the door gate; else the door whose id it begins with, or the only one).
+    or `--access-point in:gate=in` (of the door gate; else the door whose id it begins with, or the only one),
+    `--form gate=turnstile`.
 
     Raises `AdoptionError` for what does not read so.
     """
@@ -71,7 +75,17 @@ def doors_from_options(doors: Sequence[str], access_points: Sequence[str]) -> tu
         if door not in made:
             raise AdoptionError("adopt.which_door", access_point=id, doors=", ".join(made) or "–")
         points[door][id] = reader
-    return tuple(NewDoor(door.id, door.name, door.lock, points[door.id]) for door in made.values())
+    built = {}
+    for text in forms:
+        id, _, form = _option(text, "--form gate=gate")
+        if id not in made:
+            raise AdoptionError("adopt.form_of_no_door", door=clean(id, 60), doors=", ".join(made) or "–")
+        if form not in set(DoorForm):
+            raise AdoptionError("adopt.no_form", form=clean(form, 60), forms=", ".join(DoorForm))
+        built[id] = DoorForm(form)
+    return tuple(
+        NewDoor(door.id, door.name, door.lock, points[door.id], built.get(door.id)) for door in made.values()
+    )
 
 
 def _option(text: str, example: str) -> tuple[str, str, str]:
@@ -179,7 +193,8 @@ def _door(device: str, door: NewDoor, info: DeviceInfo) -> dict[str, Any]:
                 "adopt.which_reader", access_point=point, reader=clean(reader), readers=_names(info.readers)
             )
         points[point] = {"readers": [f"{device}/{reader}"]}
-    entry: dict[str, Any] = {"name": door.name, "lock": f"{device}/{lock}"}
+    form = {} if door.form is None else {"form": str(door.form)}
+    entry: dict[str, Any] = {"name": door.name, **form, "lock": f"{device}/{lock}"}
     return {**entry, "access_points": points} if points else entry
 
 

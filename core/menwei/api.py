@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from menwei import (
     api_accounts,
+    api_boards,
     api_credentials,
     api_devices,
     api_documents,
@@ -30,6 +31,7 @@ def core_routes(clock: Clock, streams: Streams) -> list[Route]:
         *api_documents.routes(),
         *api_explain.routes(),
         *api_devices.routes(),
+        *api_boards.routes(),
         *api_accounts.routes(),
         *api_tokens.routes(),
     ]

@@ -16,7 +16,6 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from menwei.cardformats import FORMATS, CardFormatError, is_random, normalise
 from menwei.changes import (
-    DocumentTaken,
     RightsError,
     UnknownCredential,
     UnknownHolder,
@@ -121,8 +120,6 @@ def refusing() -> Iterator[None]:
     """What the rights refuse, as an answer to the caller."""
     try:
         yield
-    except DocumentTaken as error:
-        raise Problem(HTTPStatus.CONFLICT, error.says, holder=str(error.holder)) from None
     except (UnknownHolder, UnknownCredential) as error:
         raise Problem(HTTPStatus.NOT_FOUND, error.says, **error.values) from None
     except RightsError as error:

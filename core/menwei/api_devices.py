@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 from menwei.adoption import AdoptionError, NewDoor
 from menwei.announcement import config_id
 from menwei.loader import PluginState
+from menwei.model import DoorForm
 from menwei.routes import NOT_BLANK, Call, Model, Problem, Role, Route
 from menwei.supervisor import DeviceState
 
@@ -63,11 +64,12 @@ class SideIn(Model):
 
 
 class DoorIn(Model):
-    """A door to make: `lock` is the device's name for its lock ("" when it has one)."""
+    """A door to make: `lock` is the device's name for its lock ("" when it has one), `form` how it is built."""
 
     id: IdText
     name: Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NOT_BLANK)]
     lock: Annotated[str, StringConstraints(max_length=64)] = ""
+    form: DoorForm | None = None
     access_points: Annotated[tuple[SideIn, ...], Field(max_length=16)] = ()
 
 
@@ -194,7 +196,9 @@ def _own_ids(call: Call) -> set[tuple[str, str]]:
 
 def _doors(body: Adopt) -> list[NewDoor]:
     doors = [
-        NewDoor(door.id, door.name, door.lock, {side.id: side.reader for side in door.access_points})
+        NewDoor(
+            door.id, door.name, door.lock, {side.id: side.reader for side in door.access_points}, door.form
+        )
         for door in body.doors
     ]
     if body.door_name:

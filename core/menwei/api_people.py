@@ -55,7 +55,8 @@ class Listing(Model):
 
 
 class CredentialOut(Model):
-    """`valid_from`, `valid_to` in seconds since the epoch, the end exclusive, None without end."""
+    """`valid_from`, `valid_to` in seconds since the epoch, the end exclusive, None without end. `still_admitted` names
+    the boards that decide alone and have not confirmed yet that this card works no more."""
 
     id: int
     label: str
@@ -65,6 +66,7 @@ class CredentialOut(Model):
     expired: bool
     profiles: tuple[str, ...]
     factors: tuple[IdentifierType, ...]
+    still_admitted: tuple[str, ...] = ()
 
 
 class PersonLine(Model):
@@ -170,11 +172,16 @@ async def get_person(call: Call) -> PersonOut:
         created=person.created,
         ended=person.ended,
         document=person.document,
-        credentials=tuple(_credential(credential, person, now) for credential in person.credentials),
+        credentials=tuple(
+            _credential(credential, person, now, call.house.boards.pending(credential.id))
+            for credential in person.credentials
+        ),
     )
 
 
-def _credential(credential: Credential, person: Person, now: float) -> CredentialOut:
+def _credential(
+    credential: Credential, person: Person, now: float, still_admitted: list[str]
+) -> CredentialOut:
     return CredentialOut(
         id=credential.id,
         label=person.labels.get(credential.id, ""),
@@ -184,6 +191,7 @@ def _credential(credential: Credential, person: Person, now: float) -> Credentia
         expired=credential.valid_to <= now,
         profiles=credential.profiles,
         factors=tuple(sorted(credential.factors)),
+        still_admitted=tuple(still_admitted),
     )
 
 

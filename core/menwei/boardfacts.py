@@ -82,6 +82,11 @@ class BoardCard:
         return f"{self.first_day}..{self.last_day}|{doors}"
 
 
+def last_day(holding: str) -> str:
+    """The last day in what `BoardCard.holding` said, as it stands there: these compare as days do."""
+    return holding.partition("..")[2].partition("|")[0]
+
+
 @dataclass(frozen=True, slots=True)
 class BoardAbilities:
     """What one board can hold and decide by itself, as far as its config tells."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import structlog
 
-from menwei.boardfacts import DAY_AND_NIGHT, CannotHold, WeekHours
+from menwei.boardfacts import DAY_AND_NIGHT, CannotHold, WeekHours, last_day
 from menwei.boardnumbers import BoardNumbers, Held, card_digest, open_number, seal_number
 from menwei.boardplan import BoardPlan, BoardStatus, Drift, Want, Wanted
 from menwei.boardrights import BoardRights
@@ -41,6 +42,8 @@ SHARE = 4.0
 """Times as long as a look at the rights took that the next one waits, so that an import costs a fifth of a processor."""
 INTERRUPTIONS = 3
 """Readings in a row that give way to a change of the rights; the next one is finished."""
+RECORD_PATIENCE = 2.0
+"""Seconds for an entry to be durable: a failing disk must not keep a lost card on a board."""
 SLICE = 200
 """Credentials judged before the doors get the event loop again."""
 READ_BACK = 6 * 3600.0
@@ -201,7 +204,7 @@ class Keeper:
         if fresh:
             self._read_back = None
             await driver.set_release_times(self.plan.release_times)
-        taken = await self._take_all(driver)
+        taken = await self._take_all(driver, [digest for digest in self.to_take() if self._admits(digest)])
         if self._reading_due(self._parts.clock.monotonic()) and not await self._look_at(driver):
             return  # something newer: take that away first, then read again
         done = await self._push(driver, taken)
@@ -293,14 +296,14 @@ class Keeper:
         added = sum(held.digest not in self._held for held in strange)
         gone = [digest for digest in self._held if digest not in seen]
         missing = sum(digest in self.wanted.cards for digest in gone)
+        if strange or missing:  # before our rows say what is there: killed in between, it is told again
+            await self._drifted(added, missing, len(strange) - added)
         await self._parts.numbers.confirm(self.plan.device, differ)
         await self._parts.numbers.gone(self.plan.device, gone)
         for digest in gone:
             del self._held[digest]
         self._held.update((held.digest, held) for held in differ)
         self._read_back, self._read_at = self._parts.clock.monotonic(), self._parts.clock.now()
-        if strange or missing:
-            self._drifted(Drift(self._read_at, added, missing, len(strange) - added))
         return True
 
     def _holding(self, digest: bytes) -> str | None:
@@ -311,16 +314,21 @@ class Keeper:
         wanted = self.wanted.cards.get(digest)
         return wanted.holding if wanted is not None else None
 
-    def _drifted(self, drift: Drift) -> None:
-        self.drift = drift
-        counts = {"added": drift.added, "missing": drift.missing, "changed": drift.changed}
+    async def _drifted(self, added: int, missing: int, changed: int) -> None:
+        self.drift = Drift(self._parts.clock.now(), added, missing, changed)
+        counts = {"added": added, "missing": missing, "changed": changed}
         log.warning("somebody else changed the cards of a board", device=self.plan.device, **counts)
-        self._post("BoardDrift", counts)
+        await self._parts.journal.record(self._entry("BoardDrift", counts), RECORD_PATIENCE)
 
     # ---------------------------------------------------------------------------------------------------- the push
 
-    async def _take_all(self, driver: Driver) -> int:
-        taking = self.to_take()
+    def _admits(self, digest: bytes) -> bool:
+        """Whether the board, as we left it, still admits the card. What ended by its own days need not hurry, and is read
+        first: somebody else may have given it more."""
+        today = datetime.fromtimestamp(self._parts.clock.now(), self._zone).date()
+        return last_day(self.held[digest].holding) >= today.isoformat()
+
+    async def _take_all(self, driver: Driver, taking: Sequence[bytes]) -> int:
         for part in _parts(taking):
             await self._take(driver, part)
         return len(taking)
@@ -328,7 +336,7 @@ class Keeper:
     async def _push(self, driver: Driver, taken: int) -> bool:
         """Take away what the reading found, then give. False when something newer came in between: the next round goes
         on. `taken` is how many were taken away in this round already."""
-        taken += await self._take_all(driver)
+        taken += await self._take_all(driver, self.to_take())
         given, began = 0, self._parts.clock.monotonic()
         if giving := self.to_give():
             giving = await self._room_for_hours(driver, giving)
@@ -384,9 +392,10 @@ class Keeper:
         return tuple(self.wanted.cards[digest].card.doors.values())
 
     def _post(self, kind: str, data: Mapping[str, int]) -> None:
-        self._parts.journal.post(
-            Entry(kind, self._parts.clock.now(), data={"device": self.plan.device, **data})
-        )
+        self._parts.journal.post(self._entry(kind, data))
+
+    def _entry(self, kind: str, data: Mapping[str, int]) -> Entry:
+        return Entry(kind, self._parts.clock.now(), data={"device": self.plan.device, **data})
 
 
 def _parts(digests: Sequence[bytes]) -> list[Sequence[bytes]]:

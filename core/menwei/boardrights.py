@@ -7,7 +7,7 @@ is given less, never more:
   and not sooner, the board is given that day's hours up to the end: it then ends on time with this program dead too.
 - One that begins in the middle of a day begins, on the board, with the next day; when it has begun, with its own day.
 - A card that may open a lock may do so at all of its readers: it is given the hours that hold at each of them.
-- Hours until 23:59 end at 23:58 where the board would take 23:59 for midnight.
+- Hours until 23:59 end at 23:58, because boards take 23:59 for midnight; hours from 23:59 begin at midnight.
 - Schedules with special days or a calendar give nothing: a board does not know them.
 """
 
@@ -147,9 +147,10 @@ def _any(weeks: Iterable[Week]) -> Week:
 
 
 def _cut(week: Week) -> Week:
-    """Boards that know no 24:00 take 23:59 for it: what ends there for us ends for them a minute sooner."""
-    last = 1 << (MINUTES - 2)
-    return tuple(bits & ~last if bits >> (MINUTES - 1) == 0 else bits for bits in week)
+    """Boards that know no 24:00 take 23:59 for it: what ends there for us ends for them a minute sooner, and what begins
+    there begins with the next day."""
+    last, before = 1 << (MINUTES - 1), 1 << (MINUTES - 2)
+    return tuple(bits if bits & last and bits & before else bits & ~(last | before) for bits in week)
 
 
 def _only(doors: Mapping[str, Week], weekday: int, until: int) -> dict[str, Week]:

@@ -72,7 +72,7 @@ class DocumentTaken(RightsError):
     says = "rights.document_taken"
 
     def __init__(self, holder: int) -> None:
-        super().__init__(f"this identity document is that of holder {holder}")
+        super().__init__(f"this identity document is that of holder {holder}", holder=str(holder))
         self.holder = holder
 
 

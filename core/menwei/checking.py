@@ -143,20 +143,25 @@ def _tls(loaded: Loaded) -> list[Problem]:
 
 
 def _forms(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
-    """Doors that lack what their form needs, or call a part seen that their device's driver can not see."""
+    """Doors that lack what their form needs, call a part seen that their device's driver can not see, or name a lock
+    where there can be none."""
     assert loaded.config is not None
     drivers = {cls.name: cls for plugin in plugins.values() for cls in plugin.drivers}
     site, found = build_site(loaded.config), []
     for door in site.doors.values():
-        if door.form is None:
-            continue
-        values = {"form": str(door.form)}
         for lack in door_missing(site, door):
-            found.append(Fault(("doors", door.id, lack.key), f"config.form.{lack.says}", values))
+            found.append(
+                Fault(("doors", door.id, lack.key), f"config.form.{lack.says}", {"form": str(door.form)})
+            )
         section = loaded.config.devices.get(door.device)
         driver = drivers.get(section.driver) if section else None
-        for part in unseen(door, driver.inputs) if driver is not None else ():
-            names = {"driver": driver.name if driver else "", "part": str(part)}
+        if driver is None:
+            continue
+        if not driver.locks:
+            found.append(Fault(("doors", door.id, "lock"), "config.no_lock", {"driver": driver.name}))
+            continue
+        for part in unseen(door, driver.inputs):
+            names = {"driver": driver.name, "part": str(part)}
             key = "config.form.unseen_contact" if part == "contact" else "config.form.unseen"
             found.append(Fault(("doors", door.id, part.value), key, names))
     return [loaded.problem(fault) for fault in found]

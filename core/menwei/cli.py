@@ -272,6 +272,9 @@ def adopt(
     access_point: Annotated[
         list[str] | None, typer.Option("--access-point", help="ID[:DOOR]=READER, e.g. gate-in=in · 通行点")
     ] = None,
+    form: Annotated[
+        list[str] | None, typer.Option("--form", help="DOOR=FORM, e.g. gate=unit_door · 门的形式")
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE for its driver · 驱动参数")
     ] = None,
@@ -284,11 +287,8 @@ def adopt(
     from menwei.cli_devices import take_in
 
     password = typer.prompt(say("cli.secret"), hide_input=True, err=True) if secret else ""
-    run(
-        take_in(
-            _existing(config), device, id, door or [], access_point or [], setting or [], password, as_json
-        )
-    )
+    doors, points, forms = door or [], access_point or [], form or []
+    run(take_in(_existing(config), device, id, doors, points, forms, setting or [], password, as_json))
 
 
 @app.command(help="List the plugins: version, state, permissions · 列出插件")

@@ -84,12 +84,13 @@ async def take_in(
     id: str,
     doors: list[str],
     points: list[str],
+    forms: list[str],
     settings: list[str],
     secret: str,
     as_json: bool,
 ) -> None:
     """Adopt through the running service, or alone when none runs."""
-    made = doors_from_options(doors, points)
+    made = doors_from_options(doors, points, forms)
     given: dict[str, str] = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -106,6 +107,7 @@ async def take_in(
                 "id": door.id,
                 "name": door.name,
                 "lock": door.lock,
+                "form": door.form,
                 "access_points": [{"id": id, "reader": reader} for id, reader in door.access_points.items()],
             }
             for door in made

@@ -23,15 +23,14 @@ from menwei.model import (
     Actor,
     Credential,
     CredentialIdentifier,
-    CredentialState,
     Door,
     DoorMode,
-    IdentifierType,
 )
 from menwei.permissions import Fact, Transaction
 from menwei.readers import card_reader
 from menwei.store import Store
 from menwei.store import Transaction as CoreTransaction
+from menwei.subjects import PluginFiles, PluginSubjects
 
 if TYPE_CHECKING:
     from menwei.access import CommandResult
@@ -258,60 +257,6 @@ class PluginDoors:
 
 
 @dataclass(frozen=True, slots=True)
-class PluginFiles:
-    """The `files` permission."""
-
-    plugin: str
-    folder: Path
-    keys: Keys
-
-    def subkey(self, purpose: str) -> bytes:
-        return self.keys.subkey(f"plugin/{self.plugin}/{purpose}")
-
-
-@dataclass(frozen=True, slots=True)
-class PluginSubjects:
-    """The `subjects` permission. `kinds` are what the plugin's own recognizers deliver: about cards it cannot ask."""
-
-    kinds: tuple[tuple[IdentifierType, str], ...]
-    house: House
-    keys: Keys
-
-    def admitted(self, access_point: str, subjects: Iterable[str]) -> frozenset[str]:
-        snapshot, now = self.house.rights.snapshot, self.house.clock.now()
-
-        def opens(credential: Credential) -> bool:
-            return (
-                credential.state is CredentialState.ENABLED
-                and now < credential.valid_to
-                and any(snapshot.rules_for(profile, access_point) for profile in credential.profiles)
-            )
-
-        return frozenset(
-            subject
-            for subject in subjects
-            if (own := self._of(subject)) is not None
-            and own.state is CredentialState.ENABLED
-            and now < own.valid_to
-            and any(opens(credential) for credential in snapshot.of_holder(own.holder))
-        )
-
-    def credential(self, subject: str) -> int | None:
-        found = self._of(subject)
-        return None if found is None else found.id
-
-    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
-        return self.house.rights.snapshot.on_change(callback)
-
-    def _of(self, subject: str) -> Credential | None:
-        for kind, form in self.kinds:
-            digest = self.keys.digest(CredentialIdentifier(kind, form, subject))
-            if found := self.house.rights.snapshot.find(digest):
-                return found
-        return None
-
-
-@dataclass(frozen=True, slots=True)
 class PluginFacts:
     """Journal kinds a plugin hears (`hears`) and writes (`own`: short name → kind)."""
 
@@ -437,10 +382,8 @@ __all__ = [
     "OwnTransaction",
     "PluginDoors",
     "PluginFacts",
-    "PluginFiles",
     "PluginPeople",
     "PluginRights",
     "PluginSite",
-    "PluginSubjects",
     "grants",
 ]

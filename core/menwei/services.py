@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from menwei.access import CommandResult
     from menwei.accounts import Accounts
     from menwei.adoption import Adoption, NewDoor
+    from menwei.boardplan import BoardStatus
     from menwei.doors import DoorView
     from menwei.explain import Explanation
     from menwei.journal import Journal, Position
@@ -60,6 +61,17 @@ class Discovering(Protocol):
     def devices(self) -> dict[str, Discovered]: ...
 
 
+class DecidingBoards(Protocol):
+    """Boards that decide by themselves (`boards.Boards`)."""
+
+    def statuses(self) -> list[BoardStatus]: ...
+
+    def pending(self, credential: int) -> list[str]: ...
+
+    def look(self, device: str) -> None:
+        """Raises `KeyError` for a device that decides nothing."""
+
+
 class House(Protocol):
     """One running site, as the HTTP side sees it."""
 
@@ -85,6 +97,8 @@ class House(Protocol):
     def supervisor(self) -> Devices: ...
     @property
     def discovery(self) -> Discovering: ...
+    @property
+    def boards(self) -> DecidingBoards: ...
 
     def drivers(self) -> Mapping[str, str]:
         """Device id → driver name, for every device of the config."""

@@ -58,6 +58,7 @@ class Camera(Driver):
     name = "camera"
     Config = CameraConfig
     identifiers = frozenset()
+    locks = False
 
     @classmethod
     async def probe(cls, config: CameraConfig) -> DeviceInfo:

@@ -67,6 +67,7 @@ class IdReader(Driver):
     name: ClassVar[str] = "idreader"
     Config: ClassVar[type[Config]] = IdReaderConfig
     identifiers: ClassVar[frozenset[IdentifierType]] = frozenset()
+    locks: ClassVar[bool] = False
 
     def __init__(self, context: Context, config: Any, reports: Reports) -> None:
         super().__init__(context, config, reports)

@@ -75,6 +75,7 @@ class PcscReader(Driver):
     name: ClassVar[str] = "pcsc"
     Config: ClassVar[type[Config]] = ReaderConfig
     decides: ClassVar[frozenset[str]] = frozenset({"host"})
+    locks: ClassVar[bool] = False
     identifiers: ClassVar[frozenset[IdentifierType]] = frozenset({IdentifierType.CARD})
 
     def __init__(self, context: Context, config: Any, reports: Reports) -> None:

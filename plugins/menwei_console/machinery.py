@@ -7,6 +7,7 @@ from itertools import count, takewhile
 from typing import Any
 from urllib.parse import parse_qsl
 
+from menwei import DoorForm
 from menwei.routes import Answer, Call, Model, Problem, Route, See
 from menwei_console import render
 from menwei_console.render import Renderer, Text, paged
@@ -67,7 +68,14 @@ class MachineryPages:
         notice: str = "",
     ) -> Answer:
         return await self.render.page(
-            call, "adopt.html", "/devices", notice=notice, device=device, says=says, given=given or {}
+            call,
+            "adopt.html",
+            "/devices",
+            notice=notice,
+            device=device,
+            says=says,
+            given=given or {},
+            forms=tuple(DoorForm),
         )
 
     async def system(self, call: Call) -> Answer:
@@ -113,7 +121,10 @@ def _adoption(device: str, form: Mapping[str, str]) -> dict[str, Any]:
         if name:
             sides = [(side, form.get(f"{side}-{n}", "")) for side in ("in", "out")]
             points = [{"id": f"{id}-{side}", "reader": reader} for side, reader in sides if reader]
-            doors.append({"id": id, "name": name, "lock": form[f"lock-{n}"], "access_points": points})
+            built = {"form": form[f"form-{n}"]} if form.get(f"form-{n}") else {}
+            doors.append(
+                {"id": id, "name": name, "lock": form[f"lock-{n}"], "access_points": points, **built}
+            )
     return {"device": device, "id": form.get("id", ""), "doors": doors}
 
 

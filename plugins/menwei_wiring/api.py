@@ -8,7 +8,18 @@ from http import HTTPStatus
 from typing import Any
 
 from menwei.routes import Call, Problem, Role, Route, number
-from menwei_wiring.models import After, Answer, DeviceFacts, DoorRow, DoorRows, NowOut, RunOut, RunRows, Skip
+from menwei_wiring.models import (
+    After,
+    Answer,
+    Begin,
+    DeviceFacts,
+    DoorRow,
+    DoorRows,
+    NowOut,
+    RunOut,
+    RunRows,
+    Skip,
+)
 from menwei_wiring.service import Wiring
 from menwei_wiring.words import WiringError
 
@@ -56,7 +67,9 @@ async def now(call: Call) -> NowOut:
 async def begin(call: Call) -> NowOut:
     wiring, door = call.service(Wiring), call.path["door"]
     with refusing():
-        return await wiring.begin(call.who, door, await _device(call, door))
+        # Whoever signed in is the tester; the machine's operator has no name of his own.
+        tester = call.body.tester if call.who.role == Role.OPERATOR else ""
+        return await wiring.begin(call.who, door, await _device(call, door), tester)
 
 
 async def _device(call: Call, door: str) -> DeviceFacts:
@@ -105,7 +118,7 @@ def routes() -> list[Route]:
     return [
         Route("GET", f"{BASE}/doors", doors, summary="wiring.api.doors", response=DoorRows, **shared),
         Route("GET", here, now, summary="wiring.api.now", query=After, response=NowOut, **refused),
-        Route("POST", f"{here}/begin", begin, summary="wiring.api.begin", response=NowOut, **refused),
+        Route("POST", f"{here}/begin", begin, summary="wiring.api.begin", body=Begin, response=NowOut, **refused),
         Route("POST", here + "/steps/{step}", step, summary="wiring.api.step", response=NowOut, **refused),
         Route("POST", f"{here}/answer", answer, summary="wiring.api.answer", body=Answer, response=NowOut, **refused),
         Route("POST", here + "/steps/{step}/skip", skip, summary="wiring.api.skip", body=Skip, response=NowOut, **refused),

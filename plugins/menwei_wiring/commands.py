@@ -49,12 +49,16 @@ async def _input(question: str) -> str:
 
 
 @group.command(help="Test a door, step by step. 逐项测试一扇门的接线。")
-def test(door: DoorArgument, config: ConfigOption = CONFIG) -> None:
+def test(
+    door: DoorArgument,
+    by: Annotated[str, typer.Option("--by", help="Who stands at the door. 测试人。")] = "",
+    config: ConfigOption = CONFIG,
+) -> None:
     _there(config)
 
     async def work() -> RunOut:
         async with api(config, language()) as service:
-            return await _test(service, door)
+            return await _test(service, door, by)
 
     try:
         ended = run(work())
@@ -64,11 +68,11 @@ def test(door: DoorArgument, config: ConfigOption = CONFIG) -> None:
     show(say("wiring.cli.report", door=door, number=ended.id))
 
 
-async def _test(service: Api, door: str) -> RunOut:
+async def _test(service: Api, door: str, by: str) -> RunOut:
     here = f"{BASE}/doors/{door}"
     now = NowOut.model_validate(await service.get(here))
     if now.run is None:
-        now = NowOut.model_validate(await service.post(f"{here}/begin"))
+        now = NowOut.model_validate(await service.post(f"{here}/begin", {"tester": by}))
     while True:
         under = now.run
         if under is None:

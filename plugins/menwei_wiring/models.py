@@ -162,6 +162,12 @@ class After(Model):
     after: Annotated[int, Field(ge=0), WHOLE] | None = None
 
 
+class Begin(Model):
+    """`tester` is who stands at the door, where the machine's operator types; else it is whoever signed in."""
+
+    tester: Annotated[str, StringConstraints(max_length=100, strip_whitespace=True)] = ""
+
+
 class Answer(Model):
     choice: Annotated[str, StringConstraints(min_length=1, max_length=40)]
 

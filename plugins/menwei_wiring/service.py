@@ -7,9 +7,7 @@ restart a test goes on where it was; only the step that was running begins again
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -30,7 +28,6 @@ from menwei import (
 )
 from menwei_wiring.models import (
     DeviceFacts,
-    LiveOut,
     NoteOut,
     NowOut,
     Report,
@@ -38,14 +35,11 @@ from menwei_wiring.models import (
     RunOut,
     RunRow,
     StepOut,
-    TryOut,
-)
-from menwei_wiring.models import (
-    Wiring as WiringOut,
 )
 from menwei_wiring.script import Answered, Did, Do, Event, Heard, Outcome, Saw, Scene, StepRun, TimeUp
 from menwei_wiring.steps import LEAVING, SCRIPTS, Kind, plan
 from menwei_wiring.tables import runs
+from menwei_wiring.under import Under, again, digest, row_of, standing, wiring_of
 from menwei_wiring.words import WiringError, result_of
 
 KINDS: Final = (
@@ -66,46 +60,6 @@ REASON: Final = "接线测试 / wiring test {run}: {step}"
 
 class Options(Config):
     """The plugin's section in the config: nothing to choose."""
-
-
-@dataclass(slots=True)
-class Under:
-    """A test under way: its report so far, and the step that is running."""
-
-    id: int
-    tester: str
-    report: Report
-    key: str = ""
-    step: StepRun | None = None
-    freed_until: float = 0.0
-    """As in `Scene`: what the step before did at the exit button still counts in the next one."""
-    version: int = 1
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def now(self, at: float) -> NowOut:
-        live = None
-        if self.step is not None and self.step.wait is not None:
-            wait = self.step.wait
-            live = LiveOut(
-                step=self.key, prompt=wait.prompt, values=dict(wait.values), choices=wait.choices,
-                seconds=max(self.step.deadline - at, 0.0),
-            )  # fmt: skip
-        elif self.step is not None:
-            live = LiveOut(step=self.key, prompt="wiring.do.commanding", values={}, choices=(), seconds=0.0)
-        return NowOut(
-            run=RunOut(id=self.id, tester=self.tester, report=self.report), live=live, version=self.version
-        )
-
-    def find(self, key: str) -> StepOut:
-        """Raises `WiringError` 404."""
-        found = next((step for step in self.report.steps if step.key == key), None)
-        if found is None:
-            raise WiringError("wiring.no_step", HTTPStatus.NOT_FOUND)
-        return found
-
-    def put(self, changed: StepOut) -> None:
-        steps = tuple(changed if step.key == changed.key else step for step in self.report.steps)
-        self.report = self.report.model_copy(update={"steps": steps})
 
 
 class Wiring(Service):
@@ -133,12 +87,12 @@ class Wiring(Service):
         async with self.context.tables.read() as reading:
             for row in (await reading.execute(select(runs).order_by(runs.c.begun))).all():
                 if row.open_door is None:
-                    self._last[row.door] = _row(row)
+                    self._last[row.door] = row_of(row)
                     continue
                 under = Under(row.id, row.tester, Report.model_validate_json(row.report))
                 for step in under.report.steps:
                     if step.outcome is Outcome.RUNNING:
-                        under.put(_again(step, "wiring.fail.interrupted", step.begun or row.begun))
+                        under.put(again(step, "wiring.fail.interrupted", step.begun or row.begun))
                 self._under[row.door] = under
         self._loaded = True
 
@@ -171,7 +125,7 @@ class Wiring(Service):
             select(runs).where(runs.c.door == door, runs.c.open_door.is_(None)).order_by(runs.c.begun.desc())
         )
         async with self.context.tables.read() as reading:
-            return [_row(row) for row in (await reading.execute(query)).all()]
+            return [row_of(row) for row in (await reading.execute(query)).all()]
 
     async def report(self, number: int) -> RunOut:
         """A test by its number, ended or not. Raises `WiringError` 404."""
@@ -179,9 +133,9 @@ class Wiring(Service):
             row = (await reading.execute(select(runs).where(runs.c.id == number))).first()
         if row is None:
             raise WiringError("wiring.no_report", HTTPStatus.NOT_FOUND)
-        digest = "" if row.ended is None else _digest(row.report)
+        kept = "" if row.ended is None else digest(row.report)
         return RunOut(
-            id=row.id, tester=row.tester, report=Report.model_validate_json(row.report), digest=digest
+            id=row.id, tester=row.tester, report=Report.model_validate_json(row.report), digest=kept
         )
 
     def repairs(self) -> list[Repair]:
@@ -201,8 +155,8 @@ class Wiring(Service):
 
     # ---------------------------------------------------------------------------------------------------------- testing
 
-    async def begin(self, by: Actor, door: str, device: DeviceFacts) -> NowOut:
-        """Begin a test of a door. Raises `WiringError` when one is under way, the door's device is away, or the door is
+    async def begin(self, by: Actor, door: str, device: DeviceFacts, tester: str = "") -> NowOut:
+        """Begin a test of a door; `tester` is who stands there when it is not `by`. Raises `WiringError` when one is under way, the door's device is away, or the door is
         held in another mode than locked."""
         facts = self._door(door)
         await self.load()
@@ -212,12 +166,12 @@ class Wiring(Service):
             self._ready(facts)
             now = self.context.clock.now()
             report = Report(
-                door=door, door_name=facts.name, form=facts.form, wiring=_wiring(facts), device=device,
+                door=door, door_name=facts.name, form=facts.form, wiring=wiring_of(facts), device=device,
                 program=__version__, begun=now, steps=self._steps(facts),
             )  # fmt: skip
             async with self.context.tables.transaction() as tx:
-                number = await self._insert(tx, by.name, report)
-            under = self._under[door] = Under(number, by.name, report)
+                number = await self._insert(tx, tester or by.name, report)
+            under = self._under[door] = Under(number, tester or by.name, report)
         await self.context.facts.audit(by, "begin", {"door": door, "run": number})
         return under.now(now)
 
@@ -234,7 +188,7 @@ class Wiring(Service):
             self._ready(facts)
             self._listen()
             if found.outcome is not Outcome.WAITING:
-                found = _again(found, found.says or "wiring.again", found.ended or self.context.clock.now())
+                found = again(found, found.says or "wiring.again", found.ended or self.context.clock.now())
             now = self.context.clock.now()
             started = found.model_copy(update={"outcome": Outcome.RUNNING, "begun": now, "ended": None})
             under.put(started)
@@ -264,7 +218,7 @@ class Wiring(Service):
             if under.step is not None:
                 under.step, under.key = None, ""
             if found.outcome in {Outcome.FAILED, Outcome.PASSED}:
-                found = _again(found, found.says or "wiring.again", found.ended or self.context.clock.now())
+                found = again(found, found.says or "wiring.again", found.ended or self.context.clock.now())
             now = self.context.clock.now()
             under.put(
                 found.model_copy(update={"outcome": Outcome.SKIPPED, "why": reason.strip(), "ended": now})
@@ -296,16 +250,18 @@ class Wiring(Service):
                 tester=under.tester,
             )
             self._show(under)
-        data = {"run": under.id, "result": str(result), "digest": _digest(text)}
+        data = {"run": under.id, "result": str(result), "digest": digest(text)}
         await self.context.facts.record("Tested", door=door, data=data)
         await self.context.facts.audit(by, "finish", {"door": door, "run": under.id, "result": str(result)})
-        return RunOut(id=under.id, tester=under.tester, report=under.report, digest=_digest(text))
+        return RunOut(id=under.id, tester=under.tester, report=under.report, digest=digest(text))
 
     # ---------------------------------------------------------------------------------------------------------- hearing
 
     async def run(self) -> None:
         await self.load()
         while True:
+            if any(under.step is not None for under in self._under.values()):
+                self._listen()  # begun again after a failure in the middle of a step
             await self._busy.wait()
             async with asyncio.TaskGroup() as tasks:
                 listening = tasks.create_task(self._hear())
@@ -362,9 +318,14 @@ class Wiring(Service):
     # ----------------------------------------------------------------------------------------------------------- inside
 
     async def _feed(self, under: Under, event: Event) -> None:
-        assert under.step is not None
-        under.step.feed(event)
-        await self._settle(under)
+        step = under.step
+        assert step is not None
+        before = standing(step)
+        step.feed(event)
+        if (
+            standing(step) != before
+        ):  # most of what a busy site tells changes nothing, and is not written down
+            await self._settle(under)
 
     async def _settle(self, under: Under) -> None:
         """After a step was begun or fed: note what it has, carry out what it wants, end it when it has ended."""
@@ -469,35 +430,3 @@ class Wiring(Service):
         }
         state = self.context.site.door(facts.id).state
         return Scene(facts, now, DoorState(state), step.point, own, elsewhere, freed_until=freed_until)
-
-
-def _wiring(facts: Door) -> WiringOut:
-    return WiringOut(
-        contact=facts.has_contact, exit_button=str(facts.exit_button), call_button=str(facts.call_button),
-        fire_input=str(facts.fire_input), without_power=str(facts.without_power), release_time=facts.release_time,
-    )  # fmt: skip
-
-
-def _again(step: StepOut, says: str, ended: float) -> StepOut:
-    """The step as it waits for another try; what became of this one is kept."""
-    tried = TryOut(ended=ended, says=says, values=dict(step.values))
-    fresh: Mapping[str, Any] = {
-        "outcome": Outcome.WAITING, "begun": None, "ended": None, "says": "", "values": {}, "why": "", "notes": (),
-        "tries": (*step.tries, tried),
-    }  # fmt: skip
-    return step.model_copy(update=fresh)
-
-
-def _row(row: Any) -> RunRow:
-    return RunRow(
-        id=row.id,
-        door=row.door,
-        begun=row.begun,
-        ended=row.ended,
-        result=Result(row.result),
-        tester=row.tester,
-    )
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

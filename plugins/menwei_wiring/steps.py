@@ -150,12 +150,17 @@ def lock(scene: Scene) -> Script:
         if (yield from holds(scene)):
             scene.note(By.SEEN, "wiring.saw.stayed_shut")
             return
-        if not any(event.kind in {Heard.EXIT, Heard.READ} for event in scene.saw[told:]):
+        if not any(passing(scene, event) for event in scene.saw[told:]):
             break
         scene.note(By.SEEN, "wiring.saw.somebody_passed")
         scene.freed_until = scene.now + LEAVING
     scene.note(By.SEEN, "wiring.saw.opened_locked")
     raise Fails("wiring.fail.lock.no_relock")
+
+
+def passing(scene: Scene, event: Saw) -> bool:
+    """Somebody else uses the door: an opening after this says nothing about the lock."""
+    return event.kind is Heard.EXIT or (event.kind is Heard.READ and event.access_point in scene.points)
 
 
 def holds(scene: Scene) -> Generator[Wait | Do, Event, bool]:

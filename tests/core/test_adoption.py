@@ -14,8 +14,8 @@ from pydantic import Field, SecretStr
 from menwei import yamlfile
 from menwei.adopted_file import Adopted, dump, insert, remove
 from menwei.adoption import AdoptionError, NewDoor, adopt, doors_from_options, forget, probe
-from menwei.config import load
-from menwei.model import DeviceInfo
+from menwei.config import build_site, load
+from menwei.model import DeviceInfo, DoorForm
 from menwei.plugin import AuthFailed, Config, Discovered, Driver, NotReady
 
 INFO = DeviceInfo("A1", "GK-2", locks=("1", "2"), readers=("in", "out"))
@@ -328,6 +328,32 @@ def test_doors_of_a_command_line_take_their_access_points():
         NewDoor("gate-side", "侧门", "2", {"gate-side-in": "out"}),
     )
     assert doors_from_options(["gate=小区门"], ["in=in"])[0].access_points == {"in": "in"}
+
+
+def test_a_door_of_a_command_line_takes_its_form():
+    (door,) = doors_from_options(["unit=单元门"], [], ["unit=unit_door"])
+    assert door.form is DoorForm.UNIT_DOOR
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [("unit=saloon", "gate, turnstile"), ("barn=gate", "--form"), ("unit", "--form gate=gate")],
+)
+def test_a_form_that_cannot_be_read_says_how_to_write_it(form, said):
+    with pytest.raises(AdoptionError) as caught:
+        doors_from_options(["unit=单元门"], [], [form])
+    assert said in caught.value.text("en")
+
+
+async def test_a_door_is_adopted_with_its_form(config):
+    await adopt(
+        {"host": "h2"},
+        Gate,
+        config,
+        id="gate-2",
+        doors=[NewDoor("back", "后门", "2", form=DoorForm.FLAT_LOCK)],
+    )
+    assert build_site(load(config).config).doors["back"].form is DoorForm.FLAT_LOCK
 
 
 @pytest.mark.parametrize(

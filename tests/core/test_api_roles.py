@@ -56,6 +56,8 @@ TABLE: dict[tuple[str, str], set[str] | None] = {
     ("POST", "/api/adopt/test"): {C, I, O},
     ("GET", "/api/plugins"): {C, I, O},
     ("GET", "/api/repairs"): {C, I, O},
+    ("GET", "/api/boards"): {C, I, O},
+    ("POST", "/api/boards/{device}/look"): {C, I, O},
     ("GET", "/api/accounts"): {C, O},
     ("POST", "/api/accounts"): {C, O},
     ("POST", "/api/accounts/{account}/state"): {C, O},
@@ -113,7 +115,7 @@ async def test_over_the_wire_a_role_gets_its_routes_and_no_other(
     for (method, template), roles in TABLE.items():
         if roles is None or template in {"/api/logout", "/api/events"}:
             continue
-        path = template.format(door="nowhere", holder=1, credential=1, account=1, token=1)
+        path = template.format(door="nowhere", device="nowhere", holder=1, credential=1, account=1, token=1)
         answer = await client.request(method, path, json={} if method == "POST" else None)
         if (answer.status == 403) == (role in roles):
             wrong.append((method, path, answer.status))
@@ -122,7 +124,7 @@ async def test_over_the_wire_a_role_gets_its_routes_and_no_other(
 
 async def test_nobody_gets_anything_but_what_is_public(client: TestClient[Any, Any]) -> None:
     for (method, template), roles in TABLE.items():
-        path = template.format(door="gate", holder=1, credential=1, account=1, token=1)
+        path = template.format(door="gate", device="board", holder=1, credential=1, account=1, token=1)
         answer = await client.request(method, path, json={} if method == "POST" else None)
         assert (answer.status == 401) == (roles is not None), path
 

@@ -20,6 +20,7 @@ SPECS = {
     "office": ScheduleSpec(weekly=("Mon-Fri 08:00-18:00",)),
     "weekend": ScheduleSpec(weekly=("Sat,Sun 09:00-24:00",)),
     "night": ScheduleSpec(weekly=("Fri 22:00-06:00",)),
+    "midnight": ScheduleSpec(weekly=("Mon-Sun 23:59-01:00",)),
     "late": ScheduleSpec(weekly=("Mon-Sun 20:00-23:59",)),
     "holiday": ScheduleSpec(weekly=("Mon-Fri 08:00-18:00",), special_days=(SpecialDays(("2026-10-01",)),)),
 }
@@ -118,6 +119,11 @@ def test_two_rules_are_both_given():
 def test_what_ends_at_23_59_ends_a_minute_sooner_because_boards_take_that_for_midnight():
     card = rights(residents=[("gate", "late")]).holding(credential(), at("2026-11-22 10:00")).card
     assert card.doors["1"].days == (((1200, 1438),),) * 7
+
+
+def test_what_begins_at_23_59_begins_at_midnight():
+    card = rights(residents=[("gate", "midnight")]).holding(credential(), at("2026-11-22 10:00")).card
+    assert card.doors["1"].days == (((0, 60),),) * 7
 
 
 def test_a_lock_with_two_sides_opens_in_the_hours_that_hold_at_both():

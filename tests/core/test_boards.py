@@ -234,6 +234,21 @@ async def test_a_change_behind_our_back_is_known_after_a_restart_of_ours(tmp_pat
         await later.until(lambda: board.cards[value(1)].last_day == date(2099, 12, 31))
 
 
+async def test_an_ended_right_that_somebody_prolonged_on_the_board_is_told_and_taken(tmp_path: Path) -> None:
+    async with board_site(tmp_path, NOW) as site:
+        await site.enrol(1, "residents", valid_to=at("2026-11-25 00:00"))
+        await site.begin()
+        board = site.connect()
+        await site.settled()
+    board.cards[value(1)] = replace(board.cards[value(1)], last_day=date(2099, 1, 1))
+    async with board_site(tmp_path, NOW + 7 * 86_400) as later:
+        later.driver = board
+        await later.begin()
+        later.connect()
+        await later.until(lambda: later.held() == [])
+        assert later.repairs()["drift"]["changed"] == "1"
+
+
 async def test_what_we_had_still_to_give_and_to_take_is_no_drift(tmp_path: Path) -> None:
     """A week without this program: one right ended, one was given meanwhile through a restored store."""
     async with board_site(tmp_path, NOW) as site:

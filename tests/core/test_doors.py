@@ -12,13 +12,14 @@ async def closed(site):
     site.door.contact(DoorState.CLOSED)
 
 
-async def test_a_granted_person_who_opens_has_taken_the_access(tmp_path):
+async def test_a_granted_person_who_opens_has_taken_the_access(tmp_path, monkeypatch):
+    monkeypatch.setattr("menwei.doors.CONTACT_GRACE", 0.05)
     async with small_site(tmp_path) as site:
         await closed(site)
         await site.line.request(site.card(LIN_CARD))
         site.door.contact(DoorState.OPEN)
         (granted,), (taken,) = await site.entries("AccessGranted"), await site.entries("AccessTaken")
-        await asyncio.sleep(1.3)
+        await asyncio.sleep(site.door.facts.release_time + 0.1)
         assert await site.entries("AccessNotTaken") == []
     assert taken.data["passage"] == str(granted.position)
     assert len(site.taken) == 1

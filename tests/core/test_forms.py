@@ -116,6 +116,16 @@ def test_a_part_that_the_driver_cannot_see_is_told(folder: Path) -> None:
     ]
 
 
+def test_a_door_whose_lock_is_at_a_mere_reader_is_told(folder: Path) -> None:
+    path = written("flat_lock")
+    path.write_text(
+        path.read_text("utf-8").replace("simulator", "pcsc").replace(", host: 127.0.0.1, port: 1", ""),
+        "utf-8",
+    )
+    (problem,) = [problem for problem in check_all(path) if problem.key == "config.no_lock"]
+    assert (problem.path, problem.values) == ("doors.front.lock", {"driver": "pcsc"})
+
+
 def test_a_missing_part_keeps_no_site_from_starting(folder: Path) -> None:
     found = load(written("unit_door", "call_button: none"))
     assert found.config is not None

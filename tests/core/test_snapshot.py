@@ -191,6 +191,7 @@ def test_a_profile_defined_twice_is_an_error_and_nothing_changes():
     assert snapshot.rules_for("couriers", "gate") == ("days",)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -226,6 +227,7 @@ def test_a_digest_that_lies_across_two_entries_is_not_found():
     assert index.get(bytes(15) + b"\1") == 7
 
 
+@pytest.mark.slow
 def test_a_further_credential_takes_less_than_0_6_kib():
     """With a PIN, an end of its own and four forms of its card, at 12,000 of them (fuller buckets take less)."""
     count = 12_000

@@ -17,6 +17,8 @@ from menwei.keys import KeyMismatch
 from menwei.schema import Undeclared
 from menwei.store import CORE_MIGRATIONS, Store, StoreLocked, StoreTooNew
 
+pytestmark = pytest.mark.usefixtures("own_migrations")
+
 PROFILES = schema.profiles
 DECLARED = {"personal": False, "retention": "site"}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,13 @@ def midnight(day: date) -> float:
     return datetime(day.year, day.month, day.day, tzinfo=ZONE).timestamp()
 
 
+def recorded(folder: Path) -> int:
+    """How many cards this program wrote down as held by a board."""
+    with closing(sqlite3.connect(f"file:{folder / 'var' / 'store.db'}?mode=ro", uri=True)) as store:
+        (count,) = store.execute("SELECT count(*) FROM board_cards").fetchone()
+        return int(count)
+
+
 async def touches(board: BoardProcess, number: int, day: date, at: str) -> bool:
     """Whether the board opened, by its own clock."""
     shown = datetime.fromisoformat(f"{day}T{at}")
@@ -138,6 +146,7 @@ async def test_with_this_program_dead_for_a_week_the_doors_work_and_nothing_is_l
             await enrol(house, CLEANER, "cleaners")
         async with menwei_run(config):
             await until(holds(board, RESIDENT, TENANT, CLEANER), WITHIN)
+            await until(lambda: recorded(tmp_path) == 3, WITHIN)
         # Killed. The board is alone, its clock goes on, its power fails once, and on the fifth day somebody with the maker's
         # software gives the tenant another ninety years.
         opened: list[bool] = []

@@ -30,7 +30,7 @@ async def menwei(*words: str, folder: object) -> tuple[int, str]:
 async def test_a_door_is_tested_in_the_terminal_and_its_report_written_as_one_file(tmp_path):
     async with unit_door(tmp_path) as (site, stage):
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "menwei", "wiring", "test", "unit", stdin=PIPE, stdout=PIPE, cwd=str(tmp_path), env=ENGLISH
+            sys.executable, "-m", "menwei", "wiring", "test", "unit", "--by", "王师傅", stdin=PIPE, stdout=PIPE, cwd=str(tmp_path), env=ENGLISH
         )  # fmt: skip
         assert process.stdin is not None
         # contact, exit button and lock cannot be tested; the reader inside is; then the installer ends it
@@ -48,7 +48,7 @@ async def test_a_door_is_tested_in_the_terminal_and_its_report_written_as_one_fi
         assert "Touch a card" in said
         assert "Passed" in said
         (row,) = await wiring.of_door("unit")
-        assert (row.result, row.tester) == ("incomplete", "operator")
+        assert (row.result, row.tester) == ("incomplete", "王师傅")
 
         code, shown = await menwei("report", "unit", folder=tmp_path)
         assert code == 0

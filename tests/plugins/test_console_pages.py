@@ -276,15 +276,16 @@ async def test_each_named_lock_becomes_a_door_with_the_chosen_readers(
     await sign_in(client, "installer")
     fields = {
         "step": "adopt", "id": "cellar",
-        "lock-0": "1", "door-0": "bicycles", "name-0": "自行车库", "in-0": "in", "out-0": "out",
+        "lock-0": "1", "door-0": "bicycles", "name-0": "自行车库", "in-0": "in", "out-0": "out", "form-0": "unit_door",
         "lock-1": "2", "door-1": "coal", "name-1": "  ", "in-1": "", "out-1": "",
     }  # fmt: skip
     answer = await send(client, "/devices/adopt?id=board-7", **fields)
     assert str(answer.url.path) == "/devices"
     ((device, id, doors),) = house.adopted
     assert (device, id, [door.id for door in doors]) == ("board-7", "cellar", ["bicycles"])
-    assert (doors[0].lock, dict(doors[0].access_points)) == (
+    assert (doors[0].lock, doors[0].form, dict(doors[0].access_points)) == (
         "1",
+        "unit_door",
         {"bicycles-in": "in", "bicycles-out": "out"},
     )
 

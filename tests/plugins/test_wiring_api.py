@@ -24,7 +24,7 @@ from menwei.web import application
 from menwei_wiring.commands import group
 from menwei_wiring.models import Result, RunOut
 from menwei_wiring.report import document
-from menwei_wiring.script import By, Outcome
+from menwei_wiring.script import By, Heard, Outcome, Saw
 from menwei_wiring.service import OVERDUE, Wiring
 from menwei_wiring.steps import SCRIPTS, Kind
 from menwei_wiring.tables import TABLES, metadata
@@ -129,6 +129,34 @@ async def test_a_door_that_is_held_open_is_not_tested(house, client):
 async def test_what_is_not_there_is_not_found(client, method, path):
     await sign_in(client, "installer")
     await ask(client, method, path, status=404)
+
+
+async def test_nobody_tests_in_somebody_elses_name(client):
+    await sign_in(client, "installer")
+    now = await ask(client, "POST", f"{GATE}/begin", {"tester": "somebody else"})
+    assert now["run"]["tester"] == "the installer"
+
+
+async def test_a_plugin_that_may_not_act_on_doors_says_what_to_allow(house, client):
+    wiring = house.services.find(Wiring)
+    granted = {name: one for name, one in wiring.context.granted.items() if name != "doors"}
+    wiring.context = replace(wiring.context, granted=granted)
+    await sign_in(client, "installer")
+    refused = await ask(client, "POST", f"{GATE}/begin", status=409)
+    assert refused["error"] == "wiring.not_allowed"
+    assert "allow: [doors]" in refused["message"]
+
+
+async def test_what_changes_nothing_is_not_written_down(house, client):
+    await sign_in(client, "installer")
+    await ask(client, "POST", f"{GATE}/begin")
+    before = await ask(client, "POST", f"{GATE}/steps/reader.gate-in")
+    wiring = house.services.find(Wiring)
+    under = wiring.under_way("gate")
+    await wiring._feed(under, Saw(Heard.READ, house.clock.now(), "", "unit-in"))
+    assert under.version == before["version"]
+    await wiring._feed(under, Saw(Heard.READ, house.clock.now(), "", "gate-in"))
+    assert under.version == before["version"] + 1
 
 
 async def test_an_answer_to_no_question_is_refused(client):

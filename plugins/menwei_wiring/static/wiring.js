@@ -23,6 +23,10 @@ class WiringTest extends HTMLElement {
       try {
         const after = this.firstElementChild?.dataset.version ?? "0";
         if (after === "0") return;
+        if (this.leaving) {
+          await new Promise((resolve) => setTimeout(resolve, 200));
+          continue;
+        }
         await this.ask(`?after=${after}`);
       } catch (error) {
         if (this.ended) return;
@@ -46,7 +50,7 @@ class WiringTest extends HTMLElement {
     const [before, after] = [this.firstElementChild, fresh].map((part) => Number(part?.dataset.version ?? 0));
     if (after === before) return;
     if (after === 0) {
-      location.reload();
+      if (!this.leaving) location.reload(); // somebody else has ended it; who ends it here goes to the report
       return;
     }
     if (after < before) return;
@@ -63,6 +67,7 @@ class WiringTest extends HTMLElement {
 
   async send(form) {
     this.say("");
+    this.leaving = form.dataset.leave;
     const buttons = [...this.querySelectorAll("button")];
     for (const button of buttons) button.disabled = true;
     try {
@@ -74,12 +79,15 @@ class WiringTest extends HTMLElement {
         headers: { "Content-Type": "application/json", "X-CSRF-Token": form.elements._csrf?.value ?? "" },
         body: JSON.stringify(given),
       });
-      if (!response.ok) this.say((await response.json()).message);
-      else if (form.dataset.leave) {
+      if (!response.ok) {
+        this.leaving = "";
+        this.say((await response.json()).message);
+      } else if (this.leaving) {
         this.ended = true;
-        location.assign(form.dataset.leave);
+        location.assign(this.leaving);
       } else await this.show();
     } catch (error) {
+      this.leaving = "";
       this.say(this.dataset.offline ?? String(error));
     } finally {
       for (const button of buttons) button.disabled = false;
