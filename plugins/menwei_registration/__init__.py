@@ -34,8 +34,10 @@ def register_services() -> list[type[Service]]:
 @hookimpl
 def register_routes() -> list[Route]:
     from menwei_registration.api import routes
+    from menwei_registration.desk import routes as desk
+    from menwei_registration.pages import routes as pages
 
-    return routes()
+    return [*routes(), *desk(), *pages()]
 
 
 @hookimpl

@@ -138,6 +138,7 @@ class _Reading:
             last,
             until,
             card,
+            number,
         )
         return Entry(self.row.number, resident, number)
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from pydantic import Field
 from sqlalchemy import delete, select
 
 from menwei import Actor, Config, Context, CredentialState, Reading, Service, Transaction
@@ -23,6 +25,8 @@ PART = 5_000
 """People of one transaction. A village is one: all of it is there, or nothing."""
 HOUR = 3600.0
 _IN = 500
+_ROWS = 200
+"""Rows written by one statement: the event loop is given back in between."""
 
 Progress = Callable[[int, int], Awaitable[None]]
 
@@ -56,7 +60,9 @@ class Counts:
 
 
 class Options(Config):
-    """The plugin's section in the config: there is nothing to set."""
+    """The plugin's section in the config. `months`: how long a new lease is proposed at the desk, 0 for none."""
+
+    months: Annotated[int, Field(ge=0, le=120)] = 12
 
 
 class Registration(Service):
@@ -191,7 +197,9 @@ class Registration(Service):
             for entry, one in zip(entries, placed, strict=True)
             if entry.number
         ]
-        await self.context.tables.within(tx).upsert(numbers, rows)
+        own = self.context.tables.within(tx)
+        for some in (rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)):
+            await own.upsert(numbers, some)
         new = sum(one.new for one in placed)
         counts.people += new
         counts.known += len(placed) - new
@@ -202,9 +210,10 @@ class Registration(Service):
         return self.context.tables.blind("number/" + number)
 
     async def _holders_of(self, reading: Reading, entries: Sequence[Entry]) -> dict[str, frozenset[int]]:
-        """Who is registered under the identity numbers of the file."""
+        """Who is registered under the identity numbers of the file: by an import, or by a document read at the desk."""
         hashes = {self._hash(entry.number): entry.number for entry in entries if entry.number}
-        found: dict[str, set[int]] = {}
+        at_desk = await self.context.people.by_documents(list(hashes.values()))
+        found: dict[str, set[int]] = {number: set(holders) for number, holders in at_desk.items()}
         wanted = list(hashes)
         for some in (wanted[at : at + _IN] for at in range(0, len(wanted), _IN)):
             for row in (await reading.execute(select(numbers).where(numbers.c.number.in_(some)))).all():

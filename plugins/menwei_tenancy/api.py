@@ -338,7 +338,7 @@ async def give_pass(call: Call) -> Made:
 
 async def touch_pass(call: Call) -> Made:
     member = await _existing(call)
-    return await _give(call, member, await _touched(call))
+    return await _give(call, member, await touched(call))
 
 
 async def _give(call: Call, member: int, card: CredentialIdentifier) -> Made:
@@ -351,7 +351,7 @@ async def _give(call: Call, member: int, card: CredentialIdentifier) -> Made:
 async def collect(call: Call) -> Made:
     body: Collection = call.body
     member = await _existing(call)
-    touch = Touch(await _touched(call), call.house.clock.now())
+    touch = Touch(await touched(call), call.house.clock.now())
     async with doing(call) as do:
         made = await do.tenancy.passes.collect(
             do.tx, do.acting, member, body.consent, touch, body.kind, body.label
@@ -369,7 +369,8 @@ async def _existing(call: Call) -> int:
     return member
 
 
-async def _touched(call: Call) -> CredentialIdentifier:
+async def touched(call: Call) -> CredentialIdentifier:
+    """The card that is touched at `call.body.reader` within `call.body.seconds`. Raises `Problem`."""
     people = call.service(Tenancy).context.people
     try:
         return await call.unless_gone(people.capture(call.body.reader, call.body.seconds))

@@ -6,6 +6,7 @@ id) is corrected one by one with the functions of those modules, so that enterin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -41,8 +42,10 @@ from menwei_tenancy.terms import Role, Term, term_of
 from menwei_tenancy.words import Acting, Flat, TenancyError, not_found
 
 _PART = 500
-_AT_ONCE = 200
-"""People entered in one step. It holds the event loop for about a tenth of a second; smaller steps cost more in all."""
+_AT_ONCE = 100
+"""People entered in one step: some 10 ms of the event loop, which doors share. Smaller steps cost more in all."""
+_ROWS = 200
+"""Rows inserted by one statement, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,8 @@ class Resident:
     last_day: date | None = None
     until: date | None = None
     card: CredentialIdentifier | None = None
+    document: str = ""
+    """The number of their identity document; by its keyed hash the desk knows them again."""
 
     def __repr__(self) -> str:  # a name in a traceback is a name in a log
         return "Resident(…)"
@@ -223,7 +228,9 @@ async def _put_households(
     blind, now = tenancy.context.tables.blind, tenancy.context.clock.now()
     homes = {name: int(row.id) for name, row in before.households.items()}
     rows, lease_rows = [], []
-    for one in {one.household: one for one in residents}.values():
+    for count, one in enumerate({one.household: one for one in residents}.values()):
+        if count % _ROWS == 0:
+            await asyncio.sleep(0)
         if one.flat not in places:
             raise not_found("flat")
         held = before.households.get(one.household)
@@ -270,7 +277,7 @@ async def _enter(
                 raise TenancyError("tenancy.over")
             profiles = places[one.flat].profiles
             given = (NewCredential((one.card,), profiles, term.begins, term.ends),)
-        persons.append(NewPerson(one.name, phone=one.phone, credentials=given))
+        persons.append(NewPerson(one.name, phone=one.phone, credentials=given, document=one.document))
     entered = await tenancy.context.people.add_many(tx, persons, by=acting.actor)
     member_rows, pass_rows, placed = [], [], {}
     for one, term, person in zip(residents, terms, entered, strict=True):
@@ -357,8 +364,8 @@ async def _insert_places(
 
 
 async def _insert(tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    if rows:
-        await tx.execute(insert(table), rows)
+    for some in (rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)):
+        await tx.execute(insert(table), some)
 
 
 async def _rows(reading: Reading, query: Any, column: Any, values: Sequence[Any]) -> list[Any]:

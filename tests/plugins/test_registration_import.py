@@ -315,3 +315,51 @@ async def test_the_migration_makes_exactly_the_table_that_is_declared(house: Reg
 
     async with house.rights.store.read() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_who_was_entered_with_a_document_at_the_desk_is_pointed_out_in_a_list(house: RegistrationHouse):
+    from menwei.model import Document, DocumentKind
+
+    read = Document(DocumentKind.RESIDENT_CARD, "林", number(1))
+    held = await house.people.documents.hold(read, house.ACTOR)
+    await house.people.add("林", document=held.handle, actor=house.ACTOR)
+    found = await house.examine(as_csv([person(1), person(5)]))
+    assert [(one.row, one.other) for one in found.likely] == [(2, 0)]
+
+
+async def test_who_was_entered_from_a_list_is_known_when_their_document_is_read(house: RegistrationHouse):
+    from menwei.model import Document, DocumentKind
+
+    await house.enter(as_csv([person(1)]))
+    read = Document(DocumentKind.RESIDENT_CARD, "林", number(1))
+    held = await house.people.documents.hold(read, house.ACTOR)
+    async with house.rights.store.read() as connection:
+        row = (await connection.execute(select(numbers))).one()
+    assert held.holders == (row.holder,)
+    assert (await house.people.get(row.holder)).document == number(1)[-4:]
+
+
+async def test_an_import_gives_the_event_loop_back_every_few_people(
+    house: RegistrationHouse, monkeypatch: pytest.MonkeyPatch
+):
+    """Doors are served by the same loop: no step enters more people, no statement writes more rows, than these."""
+    from menwei.people import People
+    from menwei.store import Transaction
+
+    steps, rows = [], []
+    many, execute = People.add_many, Transaction.execute
+
+    async def add_many(self, persons, **more):
+        steps.append(len(persons))
+        return await many(self, persons, **more)
+
+    async def counted(self, statement, given=None):
+        rows.append(len(given) if isinstance(given, list) else 1)
+        return await execute(self, statement, given)
+
+    monkeypatch.setattr(People, "add_many", add_many)
+    monkeypatch.setattr(Transaction, "execute", counted)
+    await house.enter(as_csv(village(600)))
+    assert sum(steps) == 600
+    assert max(steps) <= 100
+    assert max(rows) <= 600, "a hundred people with six forms of their card each"

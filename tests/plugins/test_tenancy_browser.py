@@ -165,7 +165,7 @@ async def test_the_desk_collects_a_cohabitant_again_by_consent_and_touch(site: S
         await page.goto(f"/households/{site.flat}")
         await page.get_by_text("重新采集（续一年）").click()
         await page.locator("[name=consent]").check()
-        await page.locator("menwei-capture [name=reader]").last.select_option("board/desk")
+        await page.locator("details[open] [name=reader]").select_option("board/desk")
         await page.get_by_role("button", name="已同意，现在刷卡").click()
         await expect(page.locator("dialog[open]")).to_be_visible()
         await house.devices.touch("desk", "B2B2B2B2")

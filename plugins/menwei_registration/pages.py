@@ -1,0 +1,90 @@
+"""The registration pages: the desk, worked by keyboard and card touch alone, and the upload of lists."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime, timedelta
+from importlib import resources
+from typing import Any
+
+from aiohttp import web
+
+from menwei.routes import PEOPLE_ONLY, Answer, Call, Role, Route
+from menwei_console.assets import Assets
+from menwei_console.render import Renderer
+from menwei_registration.desk import ROLES
+from menwei_registration.service import Registration
+from menwei_registration.sheet import HEADINGS, LONGEST_FILE, REQUIRED
+from menwei_tenancy.service import Tenancy
+from menwei_tenancy.terms import Role as MemberRole
+
+HERE = "/register"
+TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+FILES = ("desk.js", "upload.js", "register.css")
+DESK_PEOPLE = ROLES - {Role.OPERATOR}
+
+
+class Pages:
+    """All pages, with what they are drawn with."""
+
+    def __init__(self) -> None:
+        self.render = Renderer(Assets.load(), "menwei_registration")
+        folder = resources.files("menwei_registration") / "static"
+        self.files = {name: (folder / name).read_bytes() for name in FILES}
+        self.hash = hashlib.sha256(b"\0".join(self.files.values())).hexdigest()[:16]
+
+    async def desk(self, call: Call) -> Answer:
+        tenancy = call.service(Tenancy)
+        months = call.service(Registration).config.months
+        today = datetime.fromtimestamp(call.house.clock.now(), tenancy.rules.zone).date()
+        readers = (await call.ask("GET", "/api/readers")).readers
+        return await self._page(
+            call,
+            "register.html",
+            readers=sorted(readers, key=lambda reader: (bool(reader.place), not reader.connected)),
+            documents=(await call.ask("GET", "/api/document-readers")).readers,
+            roles=list(MemberRole),
+            consent=tenancy.config.consent,
+            proposed=last_day(today, months).isoformat() if months else "",
+        )
+
+    async def upload(self, call: Call) -> Answer:
+        return await self._page(
+            call,
+            "upload.html",
+            headings={name: words[0] for name, words in HEADINGS.items()},
+            required=REQUIRED,
+            largest=LONGEST_FILE,
+        )
+
+    async def file(self, call: Call) -> web.StreamResponse:
+        name = call.path["name"]
+        kind = TYPES[name.rpartition(".")[2]]
+        headers = {"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable"}
+        return web.Response(body=self.files[name], headers=headers)
+
+    async def _page(self, call: Call, template: str, **values: Any) -> Answer:
+        return await self.render.page(
+            call, template, HERE, own=lambda name: f"{HERE}/static/{self.hash}/{name}", **values
+        )
+
+
+def last_day(first: date, months: int) -> date:
+    """The last day, included, of a lease of so many months that begins on `first`."""
+    year, month = divmod(first.year * 12 + first.month - 1 + months, 12)
+    try:
+        return date(year, month + 1, first.day) - timedelta(days=1)
+    except ValueError:  # there is no 31st: the lease ends with the month before
+        return date(year + (month + 1) // 12, (month + 1) % 12 + 1, 1) - timedelta(days=1)
+
+
+def routes() -> list[Route]:
+    """Every page. Made once for each application."""
+    pages = Pages()
+    shown: dict[str, Any] = {"page": True, "problem": pages.render.problem, "kinds": PEOPLE_ONLY}
+    names = "|".join(name.replace(".", r"\.") for name in FILES)
+    return [
+        Route("GET", HERE, pages.desk, DESK_PEOPLE, menu=("registration.page.desk", "plus"), **shown),
+        Route("GET", f"{HERE}/import", pages.upload, DESK_PEOPLE, **shown),
+        Route("GET", f"{HERE}/static/{pages.hash}/{{name:{names}}}", pages.file, public=True, page=True),
+    ]
