@@ -5,6 +5,8 @@ the examiner is chosen by the test: vectors instead of pictures, because no netw
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,6 +23,7 @@ from menwei_face.consent import TEXT_VERSION, Guardian, Said
 from menwei_face.enrolment import Enrolment
 from menwei_face.service import Faces
 from menwei_face.words import Recorder, Source
+from small_house import FIRST_PASSWORD
 from tenancy_house import TenancyHouse, card
 
 DESK = Recorder(Actor("li", "registrar"), 7)
@@ -107,11 +110,31 @@ class FaceHouse(TenancyHouse):
         return replace(YES, **changes)
 
 
+PLUGINS = ("console", "camera", "face")
+_migrated: dict[str, tempfile.TemporaryDirectory[str]] = {}
+"""The folder of a house just founded, with the plugin's tables; made once a process, as `tenancy_house` does."""
+
+
+async def _copy_migrated(folder: Path) -> None:
+    if "made" not in _migrated:
+        template = tempfile.TemporaryDirectory(prefix="menwei-face-")
+        async with await FaceHouse.open(Path(template.name)) as house:
+            house.folder = Path(template.name)
+            await house.load(PLUGINS)
+            (Path(template.name) / FIRST_PASSWORD).write_text(house.first_password)
+        _migrated["made"] = template
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("machine.key", "store.db", FIRST_PASSWORD):
+        shutil.copy(Path(_migrated["made"].name) / name, folder / name)
+
+
 @asynccontextmanager
-async def face_house(folder: Path) -> AsyncIterator[FaceHouse]:
+async def face_house(folder: Path, *more: str) -> AsyncIterator[FaceHouse]:
+    """`more` plugins beside those that faces need."""
+    await _copy_migrated(folder)
     async with await FaceHouse.open(folder) as house:
         house.folder = folder
-        await house.load(("console", "camera", "face"))
+        await house.load((*PLUGINS, *more))
         try:
             yield house
         finally:

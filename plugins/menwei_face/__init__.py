@@ -46,9 +46,9 @@ def register_services() -> list[type[Service]]:
 
 @hookimpl
 def register_routes() -> list[Route]:
-    from menwei_face import api, api_camera, pages
+    from menwei_face import api, api_camera, api_mine, pages
 
-    return [*api.routes(), *api_camera.routes(), *pages.routes()]
+    return [*api.routes(), *api_camera.routes(), *api_mine.routes(), *pages.routes()]
 
 
 @hookimpl

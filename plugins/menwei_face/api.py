@@ -113,7 +113,7 @@ def shown(found: Standing) -> FaceOut:
         enrolled=EnrolledOut(templates=one.templates, at=one.at, source=one.source) if one else None,
         other_way=found.other_way,
         ready=ready,
-        receipts=tuple(_receipt(one) for one in found.withdrawals),
+        receipts=tuple(receipt_out(one) for one in found.withdrawals),
     )
 
 
@@ -124,7 +124,8 @@ def _consent(one: Consent) -> ConsentOut:
     )  # fmt: skip
 
 
-def _receipt(one: Withdrawal) -> ReceiptOut:
+def receipt_out(one: Withdrawal) -> ReceiptOut:
+    """A withdrawal as the API tells it."""
     return ReceiptOut(
         id=one.id, holder=one.holder, why=one.why, at=one.at, done=one.done, templates=one.templates,
         key_destroyed=one.key_destroyed,
@@ -133,7 +134,9 @@ def _receipt(one: Withdrawal) -> ReceiptOut:
 
 async def get_receipt(call: Call) -> ReceiptOut:
     with refusing():
-        return _receipt(await call.service(Enrolment).receipt(number(call.path["receipt"], "path.receipt")))
+        return receipt_out(
+            await call.service(Enrolment).receipt(number(call.path["receipt"], "path.receipt"))
+        )
 
 
 # ----------------------------------------------------------------------------------------------------------- answers
@@ -262,7 +265,7 @@ async def withdraw(call: Call) -> ReceiptOut:
     with refusing():
         made = await call.service(Enrolment).withdraw(recorder(call), holder)
     await audit(call, "withdraw", holder, templates=made.templates, done=made.done is not None)
-    return _receipt(made)
+    return receipt_out(made)
 
 
 # ------------------------------------------------------------------------------------------------------------ routes

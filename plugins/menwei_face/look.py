@@ -16,7 +16,7 @@ from menwei_face.events import Event, Guidance, Left, NotLive, Prompt, Recognize
 from menwei_face.geometry import Image
 from menwei_face.liveness import Fasnet
 from menwei_face.match import Gallery
-from menwei_face.models import FASNET, YUNET, require, weights
+from menwei_face.models import CATALOGUE, FASNET, YUNET, require, weights
 from menwei_face.options import Liveness
 from menwei_face.orders import Admit, Expect, Gone, Known, Message, Orders, Settings
 from menwei_face.pipeline import Passive, Pipeline
@@ -115,7 +115,7 @@ def told(event: Event, at: float) -> Told | None:
 def make(options: Orders) -> Callable[[str], Looker]:
     """For `LookSpec.make`. Raises `ModelsNotReady`, `ChoiceTrouble`, `ImportError`: then no face is looked at."""
     chosen = choice.chosen(options.models)
-    embedder = open_embedder(options.models, chosen.embedder)
+    embedder = open_embedder(options.models, CATALOGUE[options.embedder])
     detector: Detector = HogDetector()
     if chosen.detector is YUNET:
         require(options.models, [YUNET])

@@ -282,13 +282,15 @@ def require(folder: Path, models: Iterable[Model]) -> None:
     """`verify`, then point deepface at the folder; the one way to its networks. Raises `ModelsNotReady`.
 
     The engine is fixed to ONNX: deepface would otherwise pick TensorFlow or PyTorch when somebody installs one
-    beside it, and look for other files.
+    beside it, and look for other files. onnxruntime's telemetry is switched off before it is imported: its Linux wheels
+    (seen in 1.31.1) make an identifier of the machine and report the use of networks to their maker.
     """
     problems = verify(folder, models)
     if problems:
         raise ModelsNotReady(problems)
     os.environ["DEEPFACE_HOME"] = str(folder)
     os.environ["DEEPFACE_BACKEND_ENGINE"] = "onnx"
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     os.environ.setdefault("DEEPFACE_LOG_LEVEL", "40")
 
 

@@ -33,9 +33,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """`LookSpec.options`: where the files of the networks are, and what each camera does."""
+    """`LookSpec.options`: where the files of the networks are, whose vectors the templates are (the choice on the disk
+    may be another one, for the next start), and what each camera does."""
 
     models: Path
+    embedder: str
     cameras: Mapping[str, Settings]
 
 

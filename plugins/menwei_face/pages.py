@@ -12,12 +12,14 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import StringConstraints
 
-from menwei.routes import Answer, Call, Model, Problem, Role, Route
+from menwei.routes import PEOPLE_ONLY, Answer, Call, Model, Problem, Role, Route
 from menwei_console.assets import Assets
 from menwei_console.render import Renderer
 from menwei_face.api import BASE, DESK
+from menwei_face.api_mine import TENANT
 
 HERE = "/face"
+MINE = "/face/mine"
 TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 ROLES = DESK - {Role.OPERATOR}
 SEEN_AT_ONCE = 50
@@ -73,7 +75,16 @@ class Pages:
         except Problem as problem:
             if problem.status != 404:  # who was removed still has a receipt
                 raise
-        return await self._page(call, "receipt.html", found=found, name=name)
+        back = f"{HERE}/people/{found.holder}"
+        return await self._page(call, "receipt.html", found=found, name=name, back=back)
+
+    async def mine(self, call: Call) -> Answer:
+        return await self._page(call, "mine.html", MINE, found=await call.ask("GET", f"{BASE}/mine"))
+
+    async def my_receipt(self, call: Call) -> Answer:
+        path = {"receipt": call.path["receipt"]}
+        found = await call.ask("GET", f"{BASE}/mine/receipts/{{receipt}}", path=path)
+        return await self._page(call, "receipt.html", MINE, found=found, name="", back=MINE)
 
     async def file(self, call: Call) -> web.StreamResponse:
         name = call.path["name"]
@@ -81,9 +92,9 @@ class Pages:
         headers = {"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable"}
         return web.Response(body=self.files[name], headers=headers)
 
-    async def _page(self, call: Call, template: str, **values: Any) -> Answer:
+    async def _page(self, call: Call, template: str, here: str = HERE, **values: Any) -> Answer:
         return await self.render.page(
-            call, template, HERE, own=lambda name: f"{HERE}/static/{self.hash}/{name}", **values
+            call, template, here, own=lambda name: f"{HERE}/static/{self.hash}/{name}", **values
         )
 
 
@@ -94,6 +105,8 @@ def routes() -> list[Route]:
     return [
         Route("GET", HERE, pages.everybody, ROLES, menu=("face.page.title", "person"), query=Search, **shown),
         Route("GET", HERE + r"/people/{holder:\d{1,18}}", pages.one, ROLES, **shown),
+        Route("GET", MINE, pages.mine, TENANT, kinds=PEOPLE_ONLY, menu=("face.mine.title", "person"), **shown),
+        Route("GET", MINE + r"/receipts/{receipt:\d{1,18}}", pages.my_receipt, TENANT, kinds=PEOPLE_ONLY, **shown),
         Route("GET", HERE + r"/receipts/{receipt:\d{1,18}}", pages.receipt, ROLES, **shown),
         Route(
             "GET", f"{HERE}/static/{pages.hash}/{{name:face\\.(?:css|js)}}", pages.file, public=True, page=True

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +91,19 @@ class FaceRecognizer(Recognizer):
     # ------------------------------------------------------------------------------------------------------- its life
 
     async def run(self) -> None:
-        folder = models_in(self.context.files.folder)
+        folder, faces = models_in(self.context.files.folder), self.context.service(Faces)
         try:
-            chosen = choice.chosen(folder)
+            chosen = replace(choice.chosen(folder), embedder=faces.model)
         except ChoiceTrouble as trouble:
             raise NotReady(str(trouble)) from trouble
-        made = plans.make(self.config, self.context.site.access_points.values(), chosen.embedder)
+        made = plans.make(self.config, self.context.site.access_points.values(), faces.model)
         self._plans = {plan.access_point: plan for plan in made.plans}
         self._points = {camera: plan.access_point for plan in made.plans for camera in plan.cameras}
         if not self._plans:
             self.report.ready()
             await asyncio.Event().wait()
         await self._require(folder, chosen.models)
-        await self._look(folder)
+        await self._look(folder, faces)
 
     async def _require(self, folder: Path, wanted: Iterable[Model]) -> None:
         """Raises `NotReady` where something is not installed, or a file is not byte by byte what it must be."""
@@ -116,8 +117,7 @@ class FaceRecognizer(Recognizer):
         if self._problems:
             raise NotReady(str(models.ModelsNotReady(self._problems)))
 
-    async def _look(self, folder: Path) -> None:
-        faces = self.context.service(Faces)
+    async def _look(self, folder: Path, faces: Faces) -> None:
         try:
             await faces.ready()
         except VaultTrouble as trouble:
@@ -127,7 +127,7 @@ class FaceRecognizer(Recognizer):
             for plan in self._plans.values()
             for camera in plan.cameras
         }
-        spec = LookSpec("face", MAKE, tuple(self._points), Orders(folder, settings))
+        spec = LookSpec("face", MAKE, tuple(self._points), Orders(folder, faces.model.name, settings))
         looking = self.context.service(Cameras).look(spec, self._happened)
         ends = [faces.on_change(self._enrolment), self.context.subjects.on_change(self._changed.set)]
         self._looking = looking

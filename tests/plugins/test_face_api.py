@@ -1,11 +1,10 @@
 """The API of enrolment and its pages, as a desk uses them over HTTP. In place of the process that looks at photos stands
 one that reads the answer off the file itself; real photos are looked at in `tests/e2e/test_face_enrolment.py`."""
 
-# ruff: noqa: E402, F811 (what can be skipped is asked for before it is imported; fixtures are imported by their names)
+# ruff: noqa: E402 (what can be skipped is asked for before it is imported)
 from __future__ import annotations
 
 import asyncio
-import shutil
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +26,8 @@ from menwei_face.flaw import Flaw
 from menwei_face.photos import Looked, Reject
 from menwei_face.quality import Quality
 from menwei_face.trouble import VaultTrouble
-from small_house import HOUSE, empty_house, sign_in  # noqa: F401
+from menwei_tenancy.words import TenancyError
+from small_house import HOUSE, sign_in
 
 BASE = "/api/face"
 GOOD = Quality(80.0, 100.0, 0.02, 1.0, 130.0, 0.0, 2.0)
@@ -57,8 +57,7 @@ class Reader:
 
 
 @pytest.fixture
-async def house(tmp_path, empty_house):
-    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
+async def house(tmp_path):
     async with face_house(tmp_path) as opened:
         opened.enrolment._examiner = Reader()
         yield opened
@@ -292,6 +291,71 @@ async def test_without_the_right_to_give_credentials_it_says_so(house, client, m
     assert [repair.message for repair in house.enrolment.repairs()] == ["face.repair.rights"]
 
 
+# -------------------------------------------------------------------------------------------------------- tenants
+
+
+async def tenant(house, client, holder):
+    """A browser of somebody with an account of the role tenant; `holder` is who the tenancy says they are."""
+
+    async def whose(reading, account):
+        if holder is None:
+            raise TenancyError("tenancy.no_tenant_account", 403)
+        return holder
+
+    made = SimpleNamespace(tenants=SimpleNamespace(holder=whose), read=house.enrolment.read)
+    real = house.services.find_for
+    house.services.find_for = lambda plugin, cls: made if cls.__name__ == "Tenancy" else real(plugin, cls)
+    browser = TestClient(client.server, cookie_jar=CookieJar(unsafe=True))
+    await sign_in(browser, "tenant")
+    return browser
+
+
+async def test_a_tenant_withdraws_their_own_face_and_sees_nobody_elses(house, client):
+    holder, other = await house.enrolled("lin", "0401"), await house.enrolled("wang", "0402")
+    theirs = await house.enrolment.withdraw(SimpleNamespace(actor=house.ACTOR, account=None), other)
+    browser = await tenant(house, client, holder)
+    assert (await send(browser, "GET", "/mine"))["enrolled"]["templates"] == 3
+    page = await (await browser.get("/face/mine", headers={"Accept-Language": "en"})).text()
+    assert house.messages.t("en", "face.page.is_enrolled", count=3) in page
+    receipt = await send(browser, "POST", "/mine/withdraw", {})
+    assert (receipt["holder"], receipt["templates"], receipt["key_destroyed"]) == (holder, 3, True)
+    assert await house.known() == frozenset()
+    assert (await browser.get(f"/face/mine/receipts/{receipt['id']}")).status == 200
+    assert (await send(browser, "GET", f"/mine/receipts/{theirs.id}", status=404))["error"].endswith(
+        "no_receipt"
+    )
+    await send(browser, "GET", f"/receipts/{receipt['id']}", status=403)
+    assert house.credentials(holder, IdentifierType.CARD)[0].state is CredentialState.ENABLED
+
+
+async def test_a_tenant_of_whom_nobody_has_said_who_they_are_sees_nothing(house, client):
+    browser = await tenant(house, client, None)
+    for method, path in (("GET", "/mine"), ("POST", "/mine/withdraw")):
+        await send(browser, method, path, {}, 403)
+
+
+async def test_who_a_tenants_account_is_the_tenancy_says(tmp_path):
+    """The tenancy itself, not a stand-in."""
+    async with face_house(tmp_path, "tenancy") as house:
+        app = application(house, [route for plugin in house.plugins.values() for route in plugin.routes])
+        app[HOUSE] = house
+        jar = CookieJar(unsafe=True)
+        async with TestClient(TestServer(app, host="127.0.0.1"), cookie_jar=jar) as browser:
+            await sign_in(browser, "tenant")
+            assert (await send(browser, "GET", "/mine", status=403))["error"] == "face.mine.nobody"
+            (account,) = [one.id for one in await house.accounts.list() if str(one.role) == "tenant"]
+            household, member = await house.living(await house.places())
+            await house.do("tenants", "link", member, account)
+            (lives,) = (await house.ask("households", "household", household)).members
+            told = await send(browser, "GET", "/mine")
+            assert (told["holder"], told["enrolled"]) == (lives.holder, None)
+
+
+async def test_the_desk_has_no_face_of_its_own_here(house, client):
+    await sign_in(client, "registrar")
+    await send(client, "GET", "/mine", status=403)
+
+
 # ------------------------------------------------------------------------------------------------------ before a camera
 
 
@@ -444,9 +508,9 @@ async def test_the_pages_show_what_the_api_tells(house, client, language):
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
 async def test_every_route_is_described_in_both_languages(house, language):
-    from menwei_face import api, api_camera
+    from menwei_face import api, api_camera, api_mine
 
-    routes = [*api.routes(), *api_camera.routes()]
+    routes = [*api.routes(), *api_camera.routes(), *api_mine.routes()]
     told = describe(routes, "face", lambda key, **values: house.messages.t(language, key, **values))
     assert {method["summary"] for path in told["paths"].values() for method in path.values()} == {
         house.messages.t(language, route.summary) for route in routes

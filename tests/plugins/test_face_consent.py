@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from menwei import FOREVER, Credential, CredentialState, IdentifierType
+from menwei.messages import Catalogue
 from menwei_face import consent
 from menwei_face.consent import TEXT_VERSION, Guardian, Said
 from menwei_face.words import Answer, Consent, FaceError
@@ -90,6 +92,16 @@ def test_enrolment_rests_on_a_consent_that_holds(changes):
     assert consent.require(given) is given
     broken = None if changes is None else replace(given, **changes)
     assert refusal(consent.require, broken).startswith("face.consent.")
+
+
+def test_a_text_that_people_agreed_to_is_never_changed_under_its_number():
+    """A new text gets the next number in `consent.TEXT_VERSION` and a line here; the old one stays in the catalogue."""
+    texts = Catalogue.of_package("menwei_face").texts
+    known = {(1, "zh-CN"): "724f9b3e4a8716a2", (1, "en"): "27a6597413e20582"}
+    assert {version for version, _ in known} == set(range(1, TEXT_VERSION + 1))
+    for (version, language), digest in known.items():
+        text = texts[language][f"face.consent.text.{version}"]
+        assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest, (version, language)
 
 
 # --------------------------------------------------------------------------------------------------------- another way

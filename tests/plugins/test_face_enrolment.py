@@ -1,9 +1,9 @@
 """Faces of people: who may be enrolled, what is written, what is left after a crash, and what a withdrawal takes."""
 
-# ruff: noqa: E402, F811 (what can be skipped is asked for before it is imported; fixtures are imported by their names)
+# ruff: noqa: E402 (what can be skipped is asked for before it is imported)
 from __future__ import annotations
 
-import shutil
+import asyncio
 
 import pytest
 
@@ -21,14 +21,12 @@ from menwei_face.subject import identifier
 from menwei_face.tables import TABLES, metadata
 from menwei_face.trouble import VaultTrouble
 from menwei_face.words import Answer, Ended, FaceError, Source
-from small_house import empty_house  # noqa: F401
 
 FACE, CARD = IdentifierType.FACE, IdentifierType.CARD
 
 
 @pytest.fixture
-async def house(tmp_path, empty_house):
-    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
+async def house(tmp_path):
     async with face_house(tmp_path) as opened:
         yield opened
 
@@ -342,6 +340,46 @@ async def test_a_face_that_the_desk_disabled_itself_stays_disabled(house):
     await house.set_state(house.face_of(holder).id, CredentialState.DISABLED)
     await house.enrolment.tending.tidy()
     assert house.face_of(holder).state is CredentialState.DISABLED
+
+
+async def running(house):
+    """The service as the program runs it."""
+    return asyncio.create_task(house.enrolment.run())
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_the_service_follows_every_change_of_rights_by_itself(house):
+    holder = await house.enrolled()
+    task = await running(house)
+    try:
+        for state in (CredentialState.DISABLED, CredentialState.ENABLED, CredentialState.ENDED):
+            await house.set_state(house.credentials(holder, CARD)[0].id, state)
+            await until(lambda state=state: house.face_of(holder).state is state)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_where_the_vault_does_not_open_faces_follow_the_cards_all_the_same(house, monkeypatch):
+    holder = await house.enrolled()
+
+    async def locked(*subject):
+        raise VaultTrouble("made under another machine key")
+
+    monkeypatch.setattr(house.faces, "known", locked)
+    task = await running(house)
+    try:
+        await house.set_state(house.credentials(holder, CARD)[0].id, CredentialState.ENDED)
+        await until(lambda: house.face_of(holder).state is CredentialState.ENDED)
+        assert house.enrolment.repairs() == []
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_somebody_with_a_lost_card_keeps_the_face_and_the_desk_is_told(house):

@@ -17,7 +17,7 @@ from menwei_face.flaw import Flaw
 from menwei_face.liveness import Failure, Method, Side
 from menwei_face.look import lookers, told
 from menwei_face.match import Gallery
-from menwei_face.models import ModelsNotReady
+from menwei_face.models import DLIB, ModelsNotReady
 from menwei_face.options import Liveness
 from menwei_face.orders import Admit, Expect, Gone, Known, Orders, Settings
 
@@ -31,7 +31,7 @@ class Door:
 
     def __init__(self, **settings):
         self.stage = Stage()
-        make = lookers(Orders(Path("nowhere"), settings), self.stage, self.stage)
+        make = lookers(Orders(Path("nowhere"), DLIB.name, settings), self.stage, self.stage)
         self.lookers = {camera: make(camera) for camera in settings}
         self.at = 0.0
 
@@ -176,4 +176,4 @@ def test_without_the_files_of_the_networks_no_looker_is_made(tmp_path):
     from menwei_face.look import make
 
     with pytest.raises(ModelsNotReady):
-        make(Orders(tmp_path, {"gate": ALWAYS}))
+        make(Orders(tmp_path, DLIB.name, {"gate": ALWAYS}))

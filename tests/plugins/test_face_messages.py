@@ -13,7 +13,7 @@ pytest.importorskip("babel", reason="NO MESSAGES TESTED: babel is not installed"
 import menwei_face
 from menwei.manifest import FILE, read
 from menwei.messages import LANGUAGES, Catalogue
-from menwei_face import api, api_camera
+from menwei_face import api, api_camera, api_mine
 from menwei_face.consent import TEXT_VERSION
 from menwei_face.enrol_commands import Result
 from menwei_face.far import false_acceptance
@@ -45,7 +45,7 @@ KEYS = sorted(
         (f"face.camera.{hint}" for hint in Hint),
         (f"face.consent.text.{version}" for version in range(1, TEXT_VERSION + 1)),
         (f"entry.menwei_face.{kind}" for kind in read(PACKAGE / FILE).permissions.publishes),
-        (route.summary for route in (*api.routes(), *api_camera.routes())),
+        (route.summary for route in (*api.routes(), *api_camera.routes(), *api_mine.routes())),
         (f"face.list.result.{result}" for result in Result),
         (f"face.list.column.{column}" for column in ("row", "why", "photos")),
         (f"face.cli.{state}" for state in ("chosen", "usable", "not_usable")),

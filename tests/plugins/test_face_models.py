@@ -31,7 +31,7 @@ def home(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _untouched_environment(monkeypatch):
-    for name in ("DEEPFACE_HOME", "DEEPFACE_BACKEND_ENGINE", "DEEPFACE_LOG_LEVEL"):
+    for name in ("DEEPFACE_HOME", "DEEPFACE_BACKEND_ENGINE", "DEEPFACE_LOG_LEVEL", "ORT_DISABLE_TELEMETRY"):
         monkeypatch.setenv(name, "")
 
 

@@ -259,5 +259,34 @@ def test_a_torch_that_is_installed_beside_does_not_change_the_engine(home, tmp_p
     assert done.stdout.strip().splitlines()[-1:] == ["onnx Dlib on ONNX"], done.stderr
 
 
+def test_looking_at_faces_leaves_no_trace_of_the_libraries_own_and_calls_nobody(home, tmp_path):
+    """onnxruntime's wheels carry telemetry: a session file, an identifier of the machine, and a maker to report to."""
+    script = (
+        "import socket, sys, pathlib\n"
+        "sys.addaudithook(lambda event, _: sys.exit('called') if event == 'socket.connect' else None)\n"
+        "import numpy, cv2\n"
+        "from menwei_face.embed import open_embedder\n"
+        "embedder = open_embedder(pathlib.Path(sys.argv[1]))\n"
+        "print(embedder.embed([numpy.zeros((150, 150, 3), numpy.uint8)]).shape)\n"
+    )
+    own, temporary = tmp_path / "home", tmp_path / "tmp"
+    own.mkdir()
+    temporary.mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    environment |= {"HOME": str(own), "TMPDIR": str(temporary), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(home)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "(1, 128)"
+    assert list(temporary.iterdir()) == []
+    assert [file for file in own.rglob("*") if "microsoft" in str(file).lower()] == []
+
+
 def test_opencv_is_installed_once():
     assert models.opencv_packages() == ["opencv-contrib-python-headless"]

@@ -23,7 +23,7 @@ from menwei.clock import TrustedClock
 from menwei.messages import Catalogue
 from menwei.model import LevelInForce, SecurityLevel
 from menwei_camera.service import Cameras, Looking
-from menwei_face import models, packages, plans, recognizer
+from menwei_face import choice, models, packages, plans, recognizer
 from menwei_face.look import lookers
 from menwei_face.models import DLIB, Problem, Trouble
 from menwei_face.options import FaceOptions
@@ -454,6 +454,20 @@ async def test_missing_files_and_packages_are_named_and_tried_again(tmp_path, mo
         await made.it.run()
     assert [one.message for one in made.it.repairs()] == ["face.model.altered"]
     assert made.cameras.looking is None
+
+
+async def test_a_network_chosen_for_the_next_start_is_not_compared_with_templates_of_this_one(tmp_path):
+    made = Site(tmp_path, (point(BOTH),), {})
+    assert made.faces.model is DLIB
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / choice.FILE).write_text('{"embedder": "SFace"}', "utf-8")
+    running = asyncio.create_task(made.it.run())
+    await made.until(lambda: made.report.ready_times)
+    assert made.cameras.spec.options.embedder == DLIB.name
+    assert made.cameras.spec.options.cameras["gate-cam"].threshold == DLIB.threshold
+    running.cancel()
+    await asyncio.wait({running})
+    await made.faces.close()
 
 
 async def test_a_vault_that_does_not_open_is_not_ready(tmp_path):
