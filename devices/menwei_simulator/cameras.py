@@ -3,8 +3,9 @@
     python -m menwei_simulator.cameras --folder FILMS --camera cam-gate --camera cam-1
 
 prints one line of JSON with its port, serves http://127.0.0.1:PORT/CAMERA/mjpeg, and obeys lines of JSON on its input:
-`{"camera": "cam-gate", "film": "stranger"}` plays FILMS/stranger/*.jpg once before that camera, after which there is the
-wall again (FILMS/wall.jpg). It ends with its input. Nothing here needs OpenCV: the films are made before (`film.py`).
+`{"camera": "cam-gate", "film": "stranger", "hold": 20}` plays FILMS/stranger/*.jpg before that camera; whoever came then
+stands there for 20 seconds (its last pictures, to and fro), after which there is the wall again (FILMS/wall.jpg). A film
+"" is the wall at once. It ends with its input. Nothing here needs OpenCV: the films are made before (`film.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from aiohttp import web
 FPS = 10.0
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 BOUNDARY = "menwei"
+STANDING = 20
+"""Pictures, the last of a film, that are shown to and fro while somebody stands there."""
+LONGEST_HOLD = 120.0
 
 
 @dataclass(slots=True)
@@ -29,17 +33,23 @@ class SimulatedCamera:
     """What stands before one camera now."""
 
     film: list[bytes] = field(default_factory=list)
+    held: int = 0
     at: int = 0
 
-    def play(self, film: list[bytes]) -> None:
-        self.film, self.at = film, 0
+    def play(self, film: list[bytes], hold: float = 0.0) -> None:
+        self.film, self.held, self.at = film, round(hold * FPS), 0
 
     def next(self, wall: bytes) -> bytes:
         """The picture of now; called once a picture, by the clock of the process and not once a viewer."""
-        if self.at >= len(self.film):
+        now, self.at = self.at, self.at + 1
+        if now < len(self.film):
+            return self.film[now]
+        stood = now - len(self.film)
+        if not self.film or stood >= self.held:
             return wall
-        self.at += 1
-        return self.film[self.at - 1]
+        last = self.film[-STANDING:]
+        step = stood % max(1, 2 * len(last) - 2)
+        return last[len(last) - 1 - step] if step < len(last) else last[step - len(last) + 1]
 
 
 class Cameras:
@@ -52,15 +62,20 @@ class Cameras:
         self._now = dict.fromkeys(names, self._wall)
         self._turned = asyncio.Condition()
 
-    def play(self, camera: str, film: str) -> int:
+    def play(self, camera: str, film: str, hold: float = 0.0) -> int:
         """Begin a film; returns its pictures. Raises `KeyError` for an unknown camera, `FileNotFoundError` for a film
-        that was not made."""
+        that was not made, `ValueError` for a time that is none."""
+        if not 0.0 <= hold <= LONGEST_HOLD:
+            raise ValueError(f"nobody stands there for {hold} s")
+        if not film:
+            self._cameras[camera].play([])
+            return 0
         if not NAME.fullmatch(film):
             raise FileNotFoundError(film)
         pictures = [file.read_bytes() for file in sorted((self._folder / film).glob("*.jpg"))]
         if not pictures:
             raise FileNotFoundError(film)
-        self._cameras[camera].play(pictures)
+        self._cameras[camera].play(pictures, hold)
         return len(pictures)
 
     async def run(self) -> None:
@@ -79,20 +94,23 @@ class Cameras:
             headers={"Content-Type": f"multipart/x-mixed-replace; boundary={BOUNDARY}"}
         )
         await answer.prepare(request)
-        while True:
-            picture = self._now[name]
-            head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
-            await answer.write(head.encode() + picture + b"\r\n")
-            async with self._turned:
-                await self._turned.wait()
+        try:
+            while True:
+                picture = self._now[name]
+                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                await answer.write(head.encode() + picture + b"\r\n")
+                async with self._turned:
+                    await self._turned.wait()
+        except ConnectionError:  # whoever looked went away, as they do
+            return answer
 
 
 def obey(cameras: Cameras, line: bytes) -> dict[str, object]:
     """Do what one line of the input says. Never raises: a mistake is the answer."""
     try:
         order = json.loads(line)
-        return {"ok": True, "pictures": cameras.play(order["camera"], order["film"])}
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        return {"ok": True, "pictures": cameras.play(order["camera"], order["film"], order.get("hold", 0.0))}
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
 

@@ -67,7 +67,8 @@ class Member:
 
     def card_body(self, now: float) -> dict[str, Any]:
         """What the API is asked for: the card with its validity."""
-        body: dict[str, Any] = {"format": "uid", "value": self.card, "profiles": list(self.profiles)}
+        format, value = card_of(self.card)
+        body: dict[str, Any] = {"format": format, "value": value, "profiles": list(self.profiles)}
         body["valid_from"] = _day(now, self.since)
         if self.until is not None:
             body["valid_to"] = _day(now, self.until)

@@ -12,8 +12,12 @@ from pydantic_core import PydanticCustomError
 from menwei.cli import language, use_language
 from menwei.settings import seconds
 from menwei_simulator.demo import Wishes, demo
+from menwei_simulator.facing import FACE_SCENES
 from menwei_simulator.scene import Story
 from menwei_simulator.stories import STORIES, story_of
+
+FACED = "street"
+"""The story with cameras."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -44,6 +48,17 @@ def play(
     port: Annotated[
         int | None, typer.Option("--port", min=0, max=65535, help="The console's port; 0: any. 端口。")
     ] = None,
+    faces: Annotated[
+        Path | None,
+        typer.Option(
+            "--faces",
+            metavar="DIR",
+            help="Photos of your own, a folder for each person. 用您自己的照片演刷脸。",
+        ),
+    ] = None,
+    no_faces: Annotated[
+        bool, typer.Option("--no-faces", help="Without cameras and faces. 不演刷脸。")
+    ] = False,
     before: Annotated[
         str,
         typer.Option(
@@ -64,6 +79,10 @@ def play(
         raise typer.BadParameter("--before SCENE -- COMMAND: one needs the other")
     if once and passers_by:
         raise typer.BadParameter("--once plays the story, --passers-by leaves it out")
+    if faces is not None and (no_faces or story != FACED):
+        raise typer.BadParameter(
+            f"--faces: only the story {FACED!r} has faces, and --no-faces leaves them out"
+        )
     if story not in STORIES:
         raise typer.BadParameter(f"--story: there is no story {story!r}; there are: {', '.join(STORIES)}")
     if lang:
@@ -77,6 +96,8 @@ def play(
         folder=folder,
         passers_by=passers_by,
         port=port,
+        with_faces=story == FACED and not no_faces and not passers_by,
+        faces=faces,
         before=(_scene(played, before, "--before"), tuple(command or ())) if before else None,
         ahead=_ahead(played, ahead) if ahead else None,
     )
@@ -85,7 +106,7 @@ def play(
 
 
 def _scene(story: Story, name: str, option: str) -> str:
-    known = [scene.id for scene in story.scenes]
+    known = [*([] if story.id != FACED else FACE_SCENES), *(scene.id for scene in story.scenes)]
     if name not in known:
         raise typer.BadParameter(f"{option}: there is no scene {name!r}; there are: {', '.join(known)}")
     return name

@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -29,11 +29,12 @@ from menwei.cli_devices import take_in
 from menwei.house import Menwei
 from menwei.plugin import Discovered
 from menwei.serving import Serving, serving
-from menwei_simulator import site
+from menwei_simulator import facing, site
 from menwei_simulator.cast import Entered
 from menwei_simulator.controller import ControllerSpec
 from menwei_simulator.diary import Diary, settled
-from menwei_simulator.scene import HouseClock, Moment, Playing, Result, Scene, Signed, Story, StoryFailed
+from menwei_simulator.moment import HouseClock, Moment
+from menwei_simulator.scene import Playing, Result, Scene, Signed, Story, StoryFailed
 from menwei_simulator.showing import Showing, agrees
 from menwei_simulator.street import Street
 
@@ -64,6 +65,9 @@ class Wishes:
     ahead: tuple[str, float] | None = None
     passers_by: bool = False
     """Without the story: whoever comes by, at once."""
+    with_faces: bool = False
+    """Scenes with cameras too, where packages and photos are to be had; `faces` is a folder with photos of one's own."""
+    faces: Path | None = None
 
 
 async def demo(wishes: Wishes) -> int:
@@ -111,11 +115,20 @@ async def _demo(wishes: Wishes, showing: Showing) -> int:
         clock = HouseClock()
         if story.opens:
             clock.to(_next(Moment(story.opens)))
-        suffix = secrets.token_hex(2)
-        devices = {controller: f"{controller}-{suffix}" for controller in story.controllers}
-        config = folder / "config.yaml"
-        config.write_text(site.config_text(story, wishes.language, showing.say, clock()), encoding="utf-8")
         async with AsyncExitStack() as stack:
+            if wishes.with_faces:
+                story = await facing.joined(stack, story, folder, wishes.faces, showing.line)
+            if story.joins is not None:
+                story = await story.joins(stack, story, folder, showing.say)
+            suffix = secrets.token_hex(2)
+            devices = {controller: f"{controller}-{suffix}" for controller in story.controllers}
+            config = folder / "config.yaml"
+            config.write_text(
+                site.config_text(story, wishes.language, showing.say, clock()), encoding="utf-8"
+            )
+            for words in story.before:
+                if await _command(words, config, showing):
+                    raise StoryFailed("simulator.demo.command_failed", command=" ".join(words))
             showing.line("simulator.demo.street", "bold")
             street = await stack.enter_async_context(Street(folder, _specs(story, devices), announce=True))
             running = await stack.enter_async_context(_serving(config, wishes, clock))
@@ -141,7 +154,7 @@ async def _demo(wishes: Wishes, showing: Showing) -> int:
             await playing.sign_up("guard", "guard")
             await story.enter(playing)
             showing.open_door(running.server.url, password, playing.accounts, str(config))
-            return await _Play(wishes, showing, playing, street).run()
+            return await _Play(replace(wishes, story=story), showing, playing, street).run()
 
 
 class _Play:
@@ -217,7 +230,9 @@ class _Play:
         """The last word: how quick, and whether the doors did what the journal says and nothing else."""
         self._showing.console.rule(style="dim")
         self._showing.latencies(self._latencies)
-        compared = await settled(self._playing.house.journal, self._street.pulse_log)
+        compared = await settled(
+            self._playing.house.journal, self._street.pulse_log, self._playing.counts
+        )
         self._showing.compared(compared)
         if self._wrong:
             self._showing.line("simulator.demo.failed", "bold red", scenes=", ".join(self._wrong))
@@ -275,7 +290,7 @@ async def _adopt(
             options = [word for door in doors for word in ("--door", door)]
             options += [word for point in points for word in ("--access-point", point)]
             showing.command(["adopt", device, "--id", controller, *options, "--config", str(config)])
-            await take_in(config, device, controller, doors, points, [], "", False)
+            await take_in(config, device, controller, doors, points, [], [], "", False)
     await _connected(house)
     site.finish(story, config)
     await house.reload()

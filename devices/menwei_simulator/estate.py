@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from menwei_simulator.cast import DemoDoor, Member
 from menwei_simulator.housing import DESK, TENANCY, collect, courier, give, join, move_in, today
+from menwei_simulator.moment import Moment
 from menwei_simulator.scene import (
     REFUSED,
     TAKEN,
     Expected,
-    Moment,
     Playing,
     Result,
     Scene,

@@ -42,11 +42,9 @@ def wall() -> Image:
     return seen
 
 
-def approach(photo: Path, *, walk: float = 2.0, stay: float = 4.0, seed: int = 1) -> Iterator[bytes]:
+def approach(photo: Path, *, walk: float = 2.0, stay: float = 2.0, seed: int = 1) -> Iterator[bytes]:
     """JPEGs at `FPS`: `walk` seconds of coming nearer, `stay` seconds of standing there. Raises `Unreadable`."""
-    picture = cv2.imdecode(np.frombuffer(photo.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise Unreadable(f"{photo} is no picture")
+    picture = _read(photo)
     chance = random.Random(seed)  # noqa: S311  # the shake of a hand is no secret
     face = _face(picture)
     steps, frames = max(1, round(walk * FPS)), round((walk + stay) * FPS)
@@ -56,6 +54,19 @@ def approach(photo: Path, *, walk: float = 2.0, stay: float = 4.0, seed: int = 1
         sway = math.sin(number / FPS * 2 * math.pi * 0.9) * SHAKE * (1.0 - 0.6 * done)
         at = (WIDTH / 2 + sway + chance.uniform(-1, 1), HEIGHT * 0.45 + chance.uniform(-1, 1))
         yield jpeg(_before(wall(), picture, face, factor, at))
+
+
+def picture(photo: Path, *, mirrored: bool = False) -> bytes:
+    """A photo as a JPEG, as whoever enrols would bring it. Raises `Unreadable`."""
+    image = _read(photo)
+    return jpeg(cv2.flip(image, 1) if mirrored else image)
+
+
+def _read(photo: Path) -> Any:
+    image = cv2.imdecode(np.frombuffer(photo.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    if image is None:
+        raise Unreadable(f"{photo} is no picture")
+    return image
 
 
 def jpeg(image: Image) -> bytes:

@@ -22,6 +22,8 @@ INSIDE = "face_recognition-1.3.0/tests/test_images"
 FETCH_SECONDS = 120
 KINDS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 MOST_ENROLLED = 4
+LEAST_ENROLLED = 3
+"""What the enrolment asks for."""
 
 
 class NoPhotos(Exception):

@@ -12,11 +12,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
-from datetime import time as clock_time
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, Protocol
 
 from menwei.cli_client import Api, ApiError, api
 from menwei.house import Menwei
@@ -24,7 +21,8 @@ from menwei.journal_entry import Recorded
 from menwei.model import DoorMode
 from menwei_simulator.cast import STRANGERS_CARD, DemoDoor, Entered, Member, card_of
 from menwei_simulator.diary import Diary
-from menwei_simulator.stage import Stage
+from menwei_simulator.moment import HouseClock, Moment
+from menwei_simulator.site import Say
 
 PATIENCE = 10.0
 """Seconds until a scene is given up: nothing was decided, or the door did not move. The machine may be busy."""
@@ -39,6 +37,7 @@ EVENTS = frozenset(
     {
         "AccessTaken", "AccessNotTaken", "Duress", "ExitButton", "DoorFault", "DoorAlarm",
         "menwei_tenancy.CancelledUse", "menwei_rules.PassbackViolated", "menwei_rules.CloneSuspected",
+        "menwei_face.NotLive",
     }
 )  # fmt: skip
 
@@ -77,42 +76,6 @@ class Result:
     refused_by: tuple[str, ...] = ()
 
 
-class HouseClock:
-    """The machine's clock and what it is put ahead. It never goes back, as the house would not believe it."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-    def forward(self, seconds: float) -> None:
-        self.ahead += max(seconds, 0.0)
-
-    def to(self, at: float) -> None:
-        """It shows `at`, or later if it did so already."""
-        self.forward(at - self())
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A wall time of the site, so many years and days after the day on which the story began."""
-
-    clock: str
-    days: int = 0
-    years: int = 0
-
-    def instant(self, began: float, zone: ZoneInfo) -> float:
-        day = datetime.fromtimestamp(began, zone).date()
-        if self.years:
-            leap = (day.month, day.day) == (2, 29)
-            day = day.replace(year=day.year + self.years, day=28 if leap else day.day)
-        wall = datetime.combine(
-            day.fromordinal(day.toordinal() + self.days), clock_time.fromisoformat(self.clock)
-        )
-        return wall.replace(tzinfo=zone).timestamp()
-
-
 @dataclass(frozen=True, slots=True)
 class Signed:
     """An account of the story and its own way to the API."""
@@ -127,6 +90,23 @@ class Signed:
         return self.api
 
 
+class Before(Protocol):
+    """What somebody can do before a door: `Stage` for simulated controllers; a story may bring others."""
+
+    def before(self, lock: str, reader: str) -> Before: ...
+    async def present(self, value: str, *, format: str = "uid") -> None: ...
+    async def type(self, digits: str) -> None: ...
+    async def shown(self, light: str, *, within: float) -> bool: ...
+    async def display(self) -> str: ...
+    async def released(self, *, within: float) -> bool: ...
+    async def locked(self, *, within: float) -> bool: ...
+    async def walk_through(self, *, wait: float) -> bool: ...
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    async def force(self) -> None: ...
+    async def press_exit(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Playing:
     """What a scene plays with. `desk` is the API as whoever runs the machine sees it; `stages` are the controllers by
@@ -136,7 +116,7 @@ class Playing:
     house: Menwei
     diary: Diary
     desk: Api
-    stages: Mapping[str, Stage]
+    stages: dict[str, Before]
     clock: HouseClock
     config: Path
     language: str
@@ -149,6 +129,8 @@ class Playing:
     people: dict[str, Entered] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     touches: dict[tuple[str, str, str], float] = field(default_factory=dict)
+    counts: dict[str, Callable[[], Awaitable[int]]] = field(default_factory=dict)
+    """Doors whose releases their own controller counts: it keeps no pulse log that names the passage."""
 
     async def sign_up(self, name: str, role: str) -> int:
         """An account of the story with a password of its own; the account's number."""
@@ -158,17 +140,17 @@ class Playing:
         self.accounts[name] = Signed(own, name, password)
         return int(made["id"])
 
-    def stage(self, door: DemoDoor) -> Stage:
+    def stage(self, door: DemoDoor) -> Before:
         """The stage before this side of a door."""
         return self.stages[door.controller].before(door.lock, door.reader)
 
-    async def ready(self, door: DemoDoor) -> Stage:
+    async def ready(self, door: DemoDoor) -> Before:
         """The stage before a door that is at rest: connected, locked, closed, nothing left from the scene before."""
         stage = await self.at_rest(door)
         self.diary.begin()
         return stage
 
-    async def at_rest(self, door: DemoDoor) -> Stage:
+    async def at_rest(self, door: DemoDoor) -> Before:
         """The same, with what was recorded so far kept."""
         runtime = self.house.doors[door.id]
         end = time.monotonic() + PATIENCE
@@ -186,7 +168,7 @@ class Playing:
         comes behind a decision: it is waited for."""
         format, value = card_of(card)
 
-        async def act(stage: Stage) -> float:
+        async def act(stage: Before) -> float:
             began = self.touches[door.id, door.reader, card] = time.monotonic()
             await stage.present(value, format=format)
             if pin and await stage.shown("waiting", within=PATIENCE):
@@ -202,7 +184,7 @@ class Playing:
     async def type_code(self, door: DemoDoor, digits: str) -> Result:
         """Somebody types a code at the keypad, without a card."""
 
-        async def act(stage: Stage) -> float:
+        async def act(stage: Before) -> float:
             began = time.monotonic()
             await stage.type(digits)
             return began
@@ -210,7 +192,7 @@ class Playing:
         return await self._asks(door, await self.ready(door), act, "")
 
     async def _asks(
-        self, door: DemoDoor, stage: Stage, act: Callable[[Stage], Awaitable[float]], told: str
+        self, door: DemoDoor, stage: Before, act: Callable[[Before], Awaitable[float]], told: str
     ) -> Result:
         released = asyncio.create_task(self.released(stage))
         try:
@@ -237,7 +219,7 @@ class Playing:
             refused_by(entry),
         )
 
-    async def released(self, stage: Stage) -> float:
+    async def released(self, stage: Before) -> float:
         """When the lock was released, on the monotonic clock; raises `TimeoutError`."""
         if not await stage.released(within=2 * PATIENCE):
             raise TimeoutError("the lock was not released")
@@ -283,16 +265,13 @@ class Scene:
         return self.door.name
 
 
-def no_sections(_now: float) -> Mapping[str, Any]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True)
 class Story:
     """A site and what happens there. `doors` are found and adopted, `desks` too: controllers with nothing but a reader.
     `plugins`, `profiles`, `sections` (of the present moment) and `points` (access point → what is added to it) are what
     an installer writes; `enter` is what the desk enters before the first scene. `opens` is the site's wall time at which
-    the story begins, None for the machine's. `needs`: packages beside the core's, and the extra that brings them."""
+    the story begins, None for the machine's. `needs`: packages beside the core's, and the extra that brings them. `joins` starts what
+    is not a simulated controller and gives the story with it."""
 
     id: str
     doors: tuple[DemoDoor, ...]
@@ -302,10 +281,13 @@ class Story:
     scenes: tuple[Scene, ...]
     passers_by: tuple[Scene, ...]
     points: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    sections: Callable[[float], Mapping[str, Any]] = no_sections
+    sections: Callable[[float], Mapping[str, Any]] = lambda _now: {}
     desks: tuple[str, ...] = ()
     opens: str = ""
     needs: Mapping[str, str] = field(default_factory=dict)
+    joins: Callable[[AsyncExitStack, Story, Path, Say], Awaitable[Story]] | None = None
+    before: tuple[tuple[str, ...], ...] = ()
+    """Commands of `menwei` that are run when the config is written and nothing is served yet."""
 
     @property
     def controllers(self) -> tuple[str, ...]:

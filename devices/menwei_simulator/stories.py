@@ -12,6 +12,7 @@ STORIES: Final[Mapping[str, str]] = {
     "street": "menwei_simulator.story",
     "estate": "menwei_simulator.estate",
     "village": "menwei_simulator.village",
+    "wired": "menwei_simulator.wired",
 }
 
 

@@ -12,11 +12,11 @@ from typing import Any
 from menwei_simulator import roll
 from menwei_simulator.cast import DemoDoor, Member
 from menwei_simulator.housing import DESK, TENANCY, VISITORS, courier, give, known, today
+from menwei_simulator.moment import Moment
 from menwei_simulator.scene import (
     REFUSED,
     TAKEN,
     Expected,
-    Moment,
     Playing,
     Result,
     Scene,

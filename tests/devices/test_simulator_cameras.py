@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from menwei_simulator.cameras import Cameras, obey
+from menwei_simulator.cameras import Cameras, SimulatedCamera, obey
 
 pytestmark = pytest.mark.e2e
 
@@ -86,6 +86,19 @@ async def test_a_film_is_played_once_in_order_before_its_camera_and_then_there_i
         assert b"wall" in shown[-1]
         async with viewer.get(f"http://127.0.0.1:{port}/cam-9/mjpeg") as answer:
             assert answer.status == 404
+
+
+async def test_whoever_came_stands_there_for_as_long_as_asked_and_goes_at_once_when_told(films: Path) -> None:
+    camera = SimulatedCamera()
+    film = [b"0", b"1", b"2"]
+    camera.play(film, hold=0.8)
+    assert [camera.next(b"wall") for _ in range(12)] == [
+        *film, b"2", b"1", b"0", b"1", b"2", b"1", b"0", b"1", b"wall",
+    ]  # fmt: skip
+    camera.play(film, hold=60)
+    camera.next(b"wall")
+    camera.play([])
+    assert camera.next(b"wall") == b"wall"
 
 
 async def test_orders_that_make_no_sense_are_answered_and_stop_nothing(films: Path) -> None:

@@ -23,11 +23,13 @@ from menwei.testing import context, credential, passage
 from menwei_registration.checking import check
 from menwei_registration.likeness import likely
 from menwei_registration.sheet import read
-from menwei_simulator import roll, site
+from menwei_simulator import facing, roll, site, wired
 from menwei_simulator.cast import CAST
 from menwei_simulator.diary import Comparison, compare
+from menwei_simulator.moment import HouseClock, Moment
+from menwei_simulator.photos import Photos
 from menwei_simulator.quiet import QuietHours, QuietHoursConfig
-from menwei_simulator.scene import Expected, HouseClock, Moment, Result, Story
+from menwei_simulator.scene import Expected, Result, Story
 from menwei_simulator.showing import BEGINNINGS, Showing, agrees, words
 from menwei_simulator.stories import STORIES, story_of
 from menwei_simulator.story import SCENES
@@ -77,7 +79,9 @@ def test_quiet_hours_that_are_no_hours_are_refused(wrong: dict[str, str]) -> Non
 # -------------------------------------------------------------------------------------------------- the two accounts
 
 
-async def accounts(folder: Path, pulses: list[int], extra: str = "") -> Comparison:
+async def accounts(
+    folder: Path, pulses: list[int], extra: str = "", counts: dict[str, int] | None = None
+) -> Comparison:
     """A journal of two grants, a command, a refusal and a refused command, against pulses for the entries so
     numbered."""
     log = folder / "pulses.jsonl"
@@ -99,7 +103,7 @@ async def accounts(folder: Path, pulses: list[int], extra: str = "") -> Comparis
             for index, passage in enumerate(passages, start=1)
         ]  # fmt: skip
         log.write_text("".join(json.dumps(line) + "\n" for line in lines))
-        return await compare(journal, log)
+        return await compare(journal, log, counts)
 
 
 async def test_the_accounts_agree_where_each_record_has_its_pulse(tmp_path: Path) -> None:
@@ -130,12 +134,35 @@ async def test_a_record_that_released_twice_is_found(tmp_path: Path) -> None:
     assert not found.equal
 
 
+@pytest.mark.parametrize(("count", "alone", "lacking"), [(3, 0, 0), (2, 0, 1), (0, 0, 3), (4, 1, 0)])
+async def test_of_a_door_whose_controller_only_counts_as_many_releases_are_compared(
+    tmp_path: Path, count: int, alone: int, lacking: int
+) -> None:
+    found = await accounts(tmp_path, [], counts={"gate": count})
+    assert (found.pulses, found.records) == (count, 3)
+    assert (len(found.alone), len(found.lacking), found.twice) == (alone, lacking, ())
+    assert found.equal is (count == 3)
+
+
 # --------------------------------------------------------------------------------------------------------- the scenes
 
 
-@pytest.fixture(params=STORIES)
+FACES = "street with faces"
+
+
+@pytest.fixture(params=[*STORIES, FACES])
 def story(request: pytest.FixtureRequest) -> Story:
-    return story_of(request.param)
+    if request.param != FACES:
+        return story_of(request.param)
+    here = Path(__file__)
+    played = Photos((here, here), here, here)
+    return facing.with_faces(story_of("street"), facing.Screens(here.parent, played), played)
+
+
+def test_the_scenes_with_faces_are_those_that_can_be_named_on_the_command_line() -> None:
+    here = Path(__file__)
+    screens = facing.Screens(here.parent, Photos((here,), here, here))
+    assert tuple(scene.id for scene in facing.scenes(screens)) == facing.FACE_SCENES
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -259,6 +286,8 @@ def test_the_site_of_a_story_is_a_good_config(tmp_path: Path, story: Story, lang
 def assert_good(folder: Path, story: Story, language: str, now: float) -> None:
     """What the demonstration writes before and after the adoption, with what the adoption writes in between."""
     config, say = folder / "config.yaml", Showing(language, as_json=False).say
+    if story.id == "wired":
+        story = wired.configured(story, say, 423187757, 60000, "/dev/ttyUSB0", "0011" * 8)
     config.write_text(site.config_text(story, language, say, now))
     doors: dict[str, Any] = {}
     for controller in story.controllers:

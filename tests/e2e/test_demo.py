@@ -11,17 +11,22 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from menwei_simulator import facing
 from menwei_simulator.pulselog import Cause, read_pulses
 from menwei_simulator.stories import story_of
+from peers import face_photos
 
 pytestmark = pytest.mark.e2e
 
+FACES = "faces"
+"""Among the options of `play`: with faces, where they can be played."""
 WITHIN = 300.0
 """Seconds a whole story may take; the longest takes seventy, the machine may be busy."""
 SHAPE = {
@@ -59,8 +64,11 @@ async def demo(folder: Path, *options: str) -> AsyncIterator[Process]:
 
 
 async def play(folder: Path, *options: str) -> tuple[int, list[dict[str, Any]], str]:
-    """`menwei demo --once --json` to its end: exit code, the objects, what it wrote for people."""
-    async with demo(folder, "--once", "--json", *options) as process:
+    """`menwei demo --once --json` to its end: exit code, the objects, what it wrote for people. Without faces, which
+    have a test of their own, unless they are asked for."""
+    faces = () if "--story" in options or FACES in options else ("--no-faces",)
+    words = [option for option in options if option != FACES]
+    async with demo(folder, "--once", "--json", *faces, *words) as process:
         async with asyncio.timeout(WITHIN):
             out, err = await process.communicate()
         assert process.returncode is not None
@@ -109,6 +117,21 @@ async def test_every_scene_of_the_story_ends_as_it_must(tmp_path: Path) -> None:
     assert all(0 < scene["latency_ms"] < 60_000 for scene in scenes)
     assert len(re.findall(r"^\$ menwei adopt sim-", text, re.MULTILINE)) == 4
     assert list(tmp_path.iterdir()) == [], "the demonstration's folder is left"
+
+
+async def test_faces_open_and_a_stranger_and_a_photo_do_not(tmp_path: Path) -> None:
+    if missing := [package for package in facing.PACKAGES if find_spec(package) is None]:
+        pytest.skip(f"NO DEMONSTRATION OF FACES TESTED: not installed are {', '.join(missing)}")
+    face_photos.photos()  # skips, loudly, where they are not to be had
+    code, scenes, text = await play(tmp_path, FACES)
+    assert code == 0, text
+    played = {scene["scene"]: scene for scene in scenes}
+    assert [scene["scene"] for scene in scenes][-4:] == list(facing.FACE_SCENES)
+    assert played["face-stranger"]["decision"] == "Nothing"
+    assert "not registered" in played["face-stranger"]["shown"].lower()
+    assert played["face-photo"]["events"] == ["NotLive"]
+    assert played["face-alone"]["holder"] == played["face-and-card"]["holder"] == facing.FACE.name
+    assert list(tmp_path.iterdir()) == [], "the demonstration's folder is left, photos and films with it"
 
 
 async def test_a_card_that_was_restored_before_its_scene_opens_and_the_demo_fails(tmp_path: Path) -> None:
@@ -185,6 +208,24 @@ async def test_in_the_village_a_card_reported_lost_and_a_visitor_of_the_next_day
         "next-house": ("AccessDenied", ["CredentialNotEnabled", "Unauthorized"]),
     }, text
     assert code == 1
+
+
+@pytest.mark.skipif(
+    any(find_spec(module) is None for module in ("uhppoted", "osdp_sys", "serial")),
+    reason="NO WIRED STORY: uhppoted, libosdp or pyserial is not installed",
+)
+async def test_the_wired_doors_end_as_they_must_save_the_one_whose_card_was_reported_lost(
+    tmp_path: Path,
+) -> None:
+    """A UHPPOTE board and an OSDP reader, both this project's own peers in processes of their own."""
+    lose = f"{sys.executable} -m menwei people state $MENWEI_DEMO_CREDENTIAL Lost"
+    altering = ("--before", "wired-power", "--", "sh", "-c", lose)
+    code, scenes, text = await play(tmp_path, "--story", "wired", *altering)
+    assert altered(scenes) == {"wired-power": ("AccessDenied", ["CredentialNotEnabled"])}, text
+    assert [scene["scene"] for scene in scenes] == [scene.id for scene in story_of("wired").scenes]
+    assert "The accounts agree" in text
+    assert code == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_command_before_a_scene_that_fails_ends_the_demo(tmp_path: Path) -> None:
