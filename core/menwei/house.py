@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from menwei.access import Line, Queues
+from menwei.access import Line
 from menwei.accounts import Accounts
 from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget, probe
 from menwei.background import Services
@@ -50,6 +50,7 @@ from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import SURE_FORMATS, People
 from menwei.plugin import Context, Discovered, Driver, Passage, Policy, Recognizer, Repair, Report, Service
+from menwei.queues import Queues
 from menwei.recognizers import Recognizers, Wanted
 from menwei.repairs import collect
 from menwei.rights import Rights
@@ -322,7 +323,10 @@ class Menwei:
         self, device: str, plugin: LoadedPlugin, cls: type[Driver], options: Any, announce: Ready
     ) -> Driver:
         context = replace(
-            self.context(plugin), memory=self._memories.of(device), device=device, alone=alone(self.site, device)
+            self.context(plugin),
+            memory=self._memories.of(device),
+            device=device,
+            alone=alone(self.site, device),
         )
         return cls(context, options, self.devices.reports(device, cls.identifiers, announce))
 

@@ -9,26 +9,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import secrets
-from collections import deque
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from menwei_simulator.board import MAX_SECONDS, Board, Lock
+from menwei_simulator.link import Link
 from menwei_simulator.protocol import (
     VERSION,
     AccessCommand,
     Ack,
     Alive,
-    Bye,
     DeviceEvent,
     DeviceHello,
-    DeviceMessage,
     FeedbackCommand,
     HostHello,
-    Lines,
-    LineTooLong,
     ModeCommand,
     Refusal,
     Role,
@@ -36,7 +31,6 @@ from menwei_simulator.protocol import (
     Welcome,
     command_id,
     decode_host,
-    encode,
     prove,
     proven,
 )
@@ -51,8 +45,6 @@ MISSED_HEARTBEATS: Final = 3
 MAX_CONNECTIONS: Final = 16
 MAX_PENDING: Final = 64
 """Commands of one host that wait for the disk; more are left in the socket."""
-MAX_UNSENT: Final = 1 << 20
-"""Bytes. A host that does not read so much is dropped."""
 MAX_EXPIRES_IN: Final = 60_000
 """Milliseconds. A command that wants to live longer is refused: it could only be a stored one."""
 CLOCK_SLACK: Final = 100
@@ -79,58 +71,6 @@ class ControllerSpec:
         for name in (self.id, *self.locks, *self.readers):
             if not _NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is no name: letters, digits, - and _, up to 40")
-
-
-class Link(asyncio.Protocol):
-    """One connection of a host. What arrives is worked off as it comes, without a task in between."""
-
-    def __init__(self, controller: Controller) -> None:
-        self.transport: asyncio.Transport
-        self.nonce = secrets.token_hex(16)
-        self.greeted = False
-        self.due = 0.0
-        """Loop time by which the host must be heard."""
-        self.watch: asyncio.TimerHandle | None = None
-        self.last_id = 0
-        self.pending = 0
-        """Commands that wait for the disk."""
-        self.unread: deque[bytes] = deque()
-        self._lines = Lines()
-        self._controller = controller
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)
-        self._controller.met(self)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            self.unread.extend(self._lines.feed(data))
-        except LineTooLong:
-            self.end(Refusal.LINE_TOO_LONG)
-            return
-        self._controller.heard(self)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._controller.lost(self, error)
-
-    def send(self, message: DeviceMessage) -> None:
-        self.send_raw(encode(message))
-
-    def send_raw(self, data: bytes) -> None:
-        if self.transport.get_write_buffer_size() > MAX_UNSENT:
-            self.drop()
-        if not self.transport.is_closing():
-            self.transport.write(data)
-
-    def end(self, reason: Refusal) -> None:
-        """Say why, and make room: whoever does not read must not keep the next host waiting."""
-        self.send(Bye(reason))
-        self.transport.close()
-        self._controller.lost(self, None)
-
-    def drop(self) -> None:
-        """End it without a word, as a pulled cable does."""
-        self.transport.abort()
 
 
 class Controller:

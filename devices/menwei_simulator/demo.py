@@ -230,9 +230,7 @@ class _Play:
         """The last word: how quick, and whether the doors did what the journal says and nothing else."""
         self._showing.console.rule(style="dim")
         self._showing.latencies(self._latencies)
-        compared = await settled(
-            self._playing.house.journal, self._street.pulse_log, self._playing.counts
-        )
+        compared = await settled(self._playing.house.journal, self._street.pulse_log, self._playing.counts)
         self._showing.compared(compared)
         if self._wrong:
             self._showing.line("simulator.demo.failed", "bold red", scenes=", ".join(self._wrong))

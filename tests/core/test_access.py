@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from menwei.access import Queues
 from menwei.model import (
     FOREVER,
     Actor,
@@ -21,6 +20,7 @@ from menwei.model import (
     SecurityLevel,
 )
 from menwei.plugin import PASS, Config, Policy, Refuse
+from menwei.queues import Queues
 from menwei.snapshot import Delta
 from small_site import (
     CARD,

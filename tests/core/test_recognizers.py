@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import pytest
 
-from menwei.access import Queues
 from menwei.model import (
     AccessPoint,
     CredentialIdentifier,
@@ -18,6 +17,7 @@ from menwei.model import (
     SecurityLevel,
 )
 from menwei.plugin import Config, NotReady, Recognition, Recognizer
+from menwei.queues import Queues
 from menwei.recognizers import LONGEST_PROMPT, UNKNOWN_SHOWN, Recognizers, Wanted
 from menwei.snapshot import Delta
 from menwei.supervisor import DeviceState

@@ -18,7 +18,6 @@ for package in ("cv2", "deepface", "dlib", "face_recognition_models", "numpy"):
         pytest.skip(f"NO FACE AT A DOOR TESTED: {package} is not installed", allow_module_level=True)
 
 import cv2
-import numpy as np
 import yaml
 
 from menwei import CredentialIdentifier, IdentifierType

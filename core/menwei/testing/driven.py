@@ -136,7 +136,9 @@ class Driven:
 
     def _make(self, ready: Ready) -> Driver:
         log = structlog.get_logger(self._cls.name)
-        context = Context(self._cls.name, log, self._clock, memory=self._memory, alone=self._alone, view=_Place())
+        context = Context(
+            self._cls.name, log, self._clock, memory=self._memory, alone=self._alone, view=_Place()
+        )
         return self._cls(context, self._config or self._peer.config, _Reports(self, ready))
 
 
