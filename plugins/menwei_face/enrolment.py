@@ -202,7 +202,7 @@ class Enrolment(Service):
         except ImportError as error:
             raise self._no_examiner(error) from None
         if self._examiner is None:
-            self._examiner = Examiner(models_in(self.context.files.folder))
+            self._examiner = Examiner(models_in(self.context.files.folder), embedder=self.faces.model.name)
         model, looked = self.faces.model, []
         for name, photo in photos:
             try:

@@ -22,6 +22,7 @@ from typing import Any
 
 from menwei_face.examining import LARGEST_ANSWER, LENGTH, exactly, frame
 from menwei_face.flaw import Flaw
+from menwei_face.models import DLIB
 from menwei_face.photos import Looked, Reject, Why, known
 from menwei_face.quality import Quality
 
@@ -42,10 +43,12 @@ class Nonsense(ValueError):
 
 
 class Examiner:
-    """Looks at photos in a process of its own, one after the other. Made with the folder of the networks."""
+    """Looks at photos in a process of its own, one after the other. Made with the folder of the networks and the name of
+    the one that the vault keeps templates of: another may be chosen for the next start meanwhile."""
 
-    def __init__(self, models: Path, command: Sequence[str] = ()) -> None:
+    def __init__(self, models: Path, command: Sequence[str] = (), *, embedder: str = DLIB.name) -> None:
         self._models = models
+        self._embedder = embedder
         self._command = tuple(command) or (sys.executable, "-m", "menwei_face.examining")
         self._turn = asyncio.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,20 +70,24 @@ class Examiner:
             try:
                 return await asyncio.shield(work)
             except asyncio.CancelledError:
-                self._end()  # the thread waits for an answer that nobody wants any more
+                self._end_beside()  # the thread waits for an answer that nobody wants any more
                 await asyncio.gather(work, return_exceptions=True)
                 raise
             finally:
-                self._ending = asyncio.get_running_loop().call_later(IDLE, self._end)
+                self._ending = asyncio.get_running_loop().call_later(IDLE, self._end_beside)
 
     async def close(self) -> None:
         if self._ending is not None:
             self._ending.cancel()
-        self._end()
+        await asyncio.to_thread(self._end)
         async with self._turn:
             if self._ending is not None:
                 self._ending.cancel()
-            self._end()
+            await asyncio.to_thread(self._end)
+
+    def _end_beside(self) -> None:
+        """In the event loop, which does not wait until a process of several hundred megabytes is gone."""
+        asyncio.get_running_loop().run_in_executor(None, self._end)
 
     def _look(self, name: str, photo: bytes) -> Looked:
         try:
@@ -103,7 +110,7 @@ class Examiner:
                 return self._pipe
             ours, theirs = socket.socketpair()
             with theirs:
-                command = [*self._command, str(self._models), str(theirs.fileno())]
+                command = [*self._command, str(self._models), self._embedder, str(theirs.fileno())]
                 environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
                 quiet = subprocess.DEVNULL
                 self._process = subprocess.Popen(  # noqa: S603  our own program

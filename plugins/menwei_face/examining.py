@@ -1,4 +1,4 @@
-"""The process that looks at enrolment photos: `python -m menwei_face.examining MODELS FD`, started by `examiner.py`.
+"""The process that looks at enrolment photos: `python -m menwei_face.examining MODELS EMBEDDER FD`, started by `examiner.py`.
 
 Photos come from strangers' telephones, so decoders and networks run here and not in the core. A photo lives in this
 process's memory while it is looked at; nothing is written anywhere. It ends with its parent.
@@ -72,18 +72,18 @@ def look(photo: bytes, detector: Detector, embedder: Embedder) -> dict[str, Any]
     return answer
 
 
-def _open(models: Path) -> tuple[Detector, Embedder]:
-    """The networks that the site chose. Raises `ModelsNotReady`, `ImportError`, `ChoiceTrouble`."""
+def _open(models: Path, name: str) -> tuple[Detector, Embedder]:
+    """The embedder of that name, and the detector that the site chose. Raises `ModelsNotReady`, `ImportError`, `ChoiceTrouble`."""
     import cv2
 
     from menwei_face import choice
     from menwei_face.detect import HogDetector, YuNetDetector
     from menwei_face.embed import open_embedder
-    from menwei_face.models import weights
+    from menwei_face.models import CATALOGUE, weights
 
     cv2.setNumThreads(1)
     chosen = choice.chosen(models)
-    embedder = open_embedder(models, chosen.embedder)
+    embedder = open_embedder(models, CATALOGUE[name])
     if chosen.detector is None:
         return HogDetector(), embedder
     return YuNetDetector(weights(models) / chosen.detector.files[0].name), embedder
@@ -94,9 +94,9 @@ def main() -> None:
     os.nice(NICE)
     os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
-    pipe = socket.socket(fileno=int(sys.argv[2]))
+    pipe = socket.socket(fileno=int(sys.argv[3]))
     try:
-        detector, embedder = _open(Path(sys.argv[1]))
+        detector, embedder = _open(Path(sys.argv[1]), sys.argv[2])
     except Exception as error:  # told to the core, which tells the desk
         _say(pipe, {"trouble": f"{type(error).__name__}: {error}"[:500]})
         return

@@ -21,7 +21,7 @@ from menwei_face.detect import Detector, HogDetector, YuNetDetector
 from menwei_face.embed import Embedder, open_embedder
 from menwei_face.flaw import Flaw
 from menwei_face.geometry import Box, Image, Vector, pose
-from menwei_face.models import YUNET, require, weights
+from menwei_face.models import CATALOGUE, YUNET, require, weights
 from menwei_face.photo import RIVAL
 from menwei_face.photos import SAME_PICTURE, Reject
 from menwei_face.pipeline import usable
@@ -47,9 +47,11 @@ class Hint(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GuideOptions:
-    """`threshold`: distance within which two faces are one person's."""
+    """`embedder`: the network that the vault keeps templates of; another may be chosen for the next start meanwhile.
+    `threshold`: distance within which two faces are one person's."""
 
     models: Path
+    embedder: str
     threshold: float
     unit: bool = False
 
@@ -126,10 +128,10 @@ class Guide:
 
 
 @cache
-def _networks(models: Path) -> tuple[Detector, Embedder]:
+def _networks(models: Path, name: str) -> tuple[Detector, Embedder]:
     """Loaded once in a worker's life: the second person does not wait, and neither do the doors."""
     chosen = choice.chosen(models)
-    embedder = open_embedder(models, chosen.embedder)
+    embedder = open_embedder(models, CATALOGUE[name])
     if chosen.detector is YUNET:
         require(models, [YUNET])
         return YuNetDetector(weights(models) / YUNET.files[0].name), embedder
@@ -138,5 +140,5 @@ def _networks(models: Path) -> tuple[Detector, Embedder]:
 
 def make(options: GuideOptions) -> Callable[[str], Looker]:
     """For `LookSpec.make`. Raises `ModelsNotReady`, `ChoiceTrouble`, `ImportError`."""
-    detector, embedder = _networks(options.models)
+    detector, embedder = _networks(options.models, options.embedder)
     return lambda camera: Guide(detector, embedder, options)

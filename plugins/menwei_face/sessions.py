@@ -129,7 +129,7 @@ class Sessions:
             ) from None
         model = self._enrolment.faces.model
         threshold = self._enrolment.config.threshold or model.threshold
-        return GuideOptions(models_in(self._context.files.folder), threshold, model.unit)
+        return GuideOptions(models_in(self._context.files.folder), model.name, threshold, model.unit)
 
     def _now(self) -> float:
         return self._context.clock.monotonic()

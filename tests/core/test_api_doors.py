@@ -132,9 +132,9 @@ async def test_a_guard_is_never_told_who_passed(client: Browser) -> None:
     house = client.app[HOUSE]
     await passage(house)
     await sign_in(client, "guard")
-    text = await (await client.get("/api/recent")).text()
-    assert json.loads(text)["entries"][0]["holder"] is None
-    assert "77" not in text.replace(text.split('"at":')[1].split(",")[0], "")
+    (entry,) = (await (await client.get("/api/recent")).json())["entries"]
+    assert entry["holder"] is None
+    assert not {77, "77"} & set(entry.values())
 
 
 async def test_a_guard_looks_back_a_glance_and_the_committee_a_day(client: Browser) -> None:

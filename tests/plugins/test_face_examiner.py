@@ -94,6 +94,14 @@ async def test_what_is_missing_is_said_and_tried_anew(tmp_path):
         assert made.pid is None
 
 
+async def test_it_is_told_which_network_the_templates_are_of_whatever_is_chosen_meanwhile(tmp_path):
+    """Two networks may both give 128 numbers, and nothing else would notice."""
+    told = SPEAK + 'say({"trouble": sys.argv[-2]})'
+    made = Examiner(tmp_path, (sys.executable, "-S", "-c", told), embedder="SFace")
+    with pytest.raises(ExaminerTrouble, match="SFace"):
+        await made.look("one", b"")
+
+
 async def test_it_is_gone_when_nobody_enrols_any_more(examiner, monkeypatch):
     monkeypatch.setattr(examiners, "IDLE", 0.0)
     await examiner.look("one", b"blurred")
