@@ -18,6 +18,8 @@ from menwei.model import CredentialState, DoorMode
 from menwei.people import People
 from rights_support import DESK, KEYS, card
 
+pytestmark = pytest.mark.slow
+
 ZONE = ZoneInfo("Asia/Shanghai")
 
 

@@ -21,6 +21,8 @@ from menwei.manifest import Discovers, Manifest, Summary, VersionRange, Zeroconf
 from menwei.mdns import SharedZeroconf, look_at_interfaces
 from menwei.plugin import Discovered, Finder
 
+pytestmark = pytest.mark.slow
+
 LOOPBACK = ["127.0.0.1"]
 
 

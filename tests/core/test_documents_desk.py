@@ -17,6 +17,8 @@ from menwei.model import Document, DocumentKind
 from menwei.schema import holders
 from small_house import SmallHouse, client, empty_house, house, sign_in  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 NUMBER = "110105194912310021"
 OTHER = "11010519491231003X"
 REGISTRAR, COMMITTEE = Actor("the registrar", "registrar"), Actor("admin", "committee")

@@ -7,8 +7,12 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from menwei.watchdog import Watchdog, blame
 from plugin_folder import plugins  # noqa: F401
+
+pytestmark = pytest.mark.slow
 
 BLOCK = 0.4
 """Seconds; the watchdog below notices after 0.1."""

@@ -44,6 +44,8 @@ from menwei_simulator.protocol import (
 from menwei_simulator.pulselog import Cause, read_lines, read_pulses
 from menwei_simulator.stage import Stage, StageError, open_stage
 
+pytestmark = pytest.mark.slow
+
 Kind = TypeVar("Kind")
 BOUND = 20.0
 SPEC = ControllerSpec("sim-gate", locks=("1", "2"), heartbeat=0.5)

@@ -68,7 +68,7 @@ def test_every_key_in_a_template_has_words() -> None:
 def test_every_word_of_the_catalogue_is_used() -> None:
     files = [*TEMPLATES, *FOLDER.glob("*.py")]
     source = "\n".join(file.read_text() for file in files)
-    built = ("console.reason.", "console.command.", "console.credential.to.")
+    built = ("console.reason.", "console.command.", "console.credential.to.", "console.form.")
     keys = Catalogue.of_package("menwei_console").keys()
     assert [key for key in sorted(keys) if key not in source and not key.startswith(built)] == []
 

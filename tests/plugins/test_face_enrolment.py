@@ -7,6 +7,8 @@ import asyncio
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 np = pytest.importorskip("numpy", reason="NO FACE CODE TESTED: the extra 'face' (numpy) is not installed")
 
 from alembic.autogenerate import compare_metadata

@@ -21,6 +21,8 @@ from registration_house import RegistrationHouse, registration_house
 from small_house import HOUSE, sign_in
 from tenancy_house import card
 
+pytestmark = pytest.mark.slow
+
 PATH = "/api/registration/members"
 LIN, WANG = card("A1A1A1A1"), card("B2B2B2B2")
 NUMBER = "110105194912310021"

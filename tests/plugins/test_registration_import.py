@@ -25,6 +25,8 @@ from registration_house import RegistrationHouse, as_csv, number, person, regist
 from small_house import HOUSE, empty_house, sign_in  # noqa: F401
 from tenancy_house import at, card
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = (buildings, flats, households, leases, members, passes, holders, credentials, numbers)
 PATH = "/api/registration/import"
 

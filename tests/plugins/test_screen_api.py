@@ -38,6 +38,8 @@ from menwei_screen.tables import TABLES, metadata
 from screen_house import BASE, ScreenHouse, Tablet, screen_house, until
 from small_house import HOUSE, empty_house, sign_in  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 DENIED = Feedback(FeedbackKind.DENIED, "door.not_registered")
 
 

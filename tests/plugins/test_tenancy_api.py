@@ -15,6 +15,8 @@ from menwei.web import application
 from small_house import HOUSE, PASSWORD, sign_in
 from tenancy_house import TenancyHouse, card, tenancy_house
 
+pytestmark = pytest.mark.slow
+
 BASE = "/api/tenancy"
 LIN, WANG = card("A1A1A1A1"), card("B2B2B2B2")
 

@@ -15,6 +15,8 @@ from menwei.checking import check_all
 from menwei.cli import app
 from menwei.keys import WrapCost
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[2] / "docs" / "tenancy.zh.md").read_text("utf-8")
 CONFIGS = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)

@@ -15,6 +15,8 @@ from menwei_tenancy.terms import Role
 from menwei_tenancy.words import Acting, TenancyError, Touch
 from tenancy_house import COMMITTEE, at, card, tenancy_house, wall
 
+pytestmark = pytest.mark.slow
+
 LIN, WANG, ZHANG = card("A1A1A1A1"), card("B2B2B2B2"), card("04A2B3C4D5E6F7")
 ID_CARD = card("0102030405060708", "idcard")
 

@@ -11,6 +11,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
@@ -19,6 +20,8 @@ from menwei import FOREVER, CredentialState, RightsError
 from menwei_tenancy.terms import Role
 from menwei_tenancy.words import TenancyError, Touch
 from tenancy_house import TenancyHouse, at, card, tenancy_house
+
+pytestmark = pytest.mark.slow
 
 ZONES = [
     "Asia/Shanghai",

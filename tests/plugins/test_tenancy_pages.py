@@ -20,6 +20,8 @@ from menwei_tenancy.terms import Role
 from small_house import HOUSE, PASSWORD, sign_in
 from tenancy_house import COMMITTEE, TenancyHouse, at, card, tenancy_house
 
+pytestmark = pytest.mark.slow
+
 LIN, WANG = card("A1A1A1A1"), card("B2B2B2B2")
 
 

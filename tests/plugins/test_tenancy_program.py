@@ -16,6 +16,8 @@ from menwei.manifest import installed
 from menwei_rules.book import RuleBook
 from menwei_tenancy.service import Tenancy
 
+pytestmark = pytest.mark.slow
+
 CONFIG = """\
 site: {id: yard, name: 示范小区}
 data: var

@@ -21,6 +21,8 @@ from menwei_visitors.tables import TABLES, metadata
 from small_house import HOUSE, PASSWORD, empty_house, sign_in  # noqa: F401
 from visitors_house import FLAT, VisitorsHouse, at, visitors_house
 
+pytestmark = pytest.mark.slow
+
 BASE = "/api/visitors"
 
 

@@ -19,6 +19,8 @@ from small_house import empty_house  # noqa: F401
 from tenancy_house import at
 from visitors_house import FLAT, VisitorsHouse, card, visitors_house
 
+pytestmark = pytest.mark.slow
+
 ID_CARD = card("0123456789ABCDEF", "idcard")
 
 

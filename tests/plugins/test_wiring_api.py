@@ -31,6 +31,8 @@ from menwei_wiring.tables import TABLES, metadata
 from small_house import HOUSE, empty_house, sign_in  # noqa: F401
 from tenancy_house import TenancyHouse
 
+pytestmark = pytest.mark.slow
+
 GATE = "/api/wiring/doors/gate"
 PACKAGE = Path(menwei_wiring.__file__).parent
 
