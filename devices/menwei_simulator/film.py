@@ -87,7 +87,9 @@ class _Face:
 
 def _face(picture: Any) -> _Face:
     """The largest face that OpenCV's own cascade finds; the upper middle of the photo where it finds none."""
-    cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"))
+    cascade = cv2.CascadeClassifier(
+        str(Path(cv2.__file__).with_name("data") / "haarcascade_frontalface_default.xml")
+    )
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     least = max(24, min(grey.shape) // 12)
     found = cascade.detectMultiScale(grey, 1.1, 6, minSize=(least, least))

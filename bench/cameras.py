@@ -1,0 +1,230 @@
+"""Do cards answer as fast while four cameras look for faces? And what does the core's own process weigh with them?
+
+    python bench/cameras.py [--rounds 10] [--each 60] [--json]
+
+Four doors, each with a reader and a camera; before every camera somebody walks up and stands there, all the time, whom
+nobody enrolled: each picture is searched for faces, and each face is compared. Passages by card are timed in slices, in
+turn with the camera worker stopped (SIGSTOP) and running; each round gives its own ratio. The weight is the resident
+memory of this process after the same start without the plugins `camera` and `face`. Needs the extras and the photos of
+`menwei_simulator.photos`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import benchsite
+import line
+import psutil
+import yaml
+
+from menwei.serving import serving
+from menwei.supervisor import DeviceState
+
+DOORS = 4
+PEOPLE = 1_000
+ENROLLED = 50
+READY = 180.0
+PAUSE = 0.02
+"""Seconds between two passages: people do not come in one heap."""
+SETTLED = 0.5
+"""Seconds after the worker was stopped or let go on."""
+PLAYED = 30.0
+
+
+def configure(folder: Path, ports: dict[str, int], cameras: int | None) -> Path:
+    """The site of the other benches, and, with the port of the `cameras`, a camera and faces at each door."""
+    path = benchsite.write_config(folder, ports)
+    if cameras is None:
+        return path
+    config = yaml.safe_load(path.read_text("utf-8"))
+    alone = {"liveness": "none", "alone": {"people": 100, "one_stranger_in": 2}}
+    doors = {benchsite.door_id(number): alone for number in range(DOORS)}
+    config["plugins"] |= {
+        "camera": None,
+        "face": {"allow": ["rights"], "demonstration": True, "doors": doors},
+    }
+    for number in range(DOORS):
+        url = f"http://127.0.0.1:{cameras}/cam-{number}/mjpeg"
+        config["devices"][f"cam-{number}"] = {"driver": "camera", "url": url}
+        (point,) = config["doors"][benchsite.door_id(number)]["access_points"].values()
+        point |= {"cameras": [f"cam-{number}"], "security_level": "Card or Face"}
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
+    return path
+
+
+class Films:
+    """The process of the cameras. Somebody stands before each of them as long as it runs."""
+
+    def __init__(self, folder: Path) -> None:
+        from menwei_simulator import film, photos
+
+        self.port = 0
+        self._folder = folder
+        place = folder / "somebody"
+        place.mkdir(parents=True)
+        (folder / "wall.jpg").write_bytes(film.jpeg(film.wall()))
+        for number, picture in enumerate(film.approach(photos.fetched().stranger)):
+            (place / f"{number:04}.jpg").write_bytes(picture)
+
+    async def __aenter__(self) -> Films:
+        names = [word for number in range(DOORS) for word in ("--camera", f"cam-{number}")]
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "menwei_simulator.cameras", "--folder", str(self._folder), *names, stdin=pipe, stdout=pipe
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        self.port = json.loads(await self._process.stdout.readline())["port"]
+        self._playing = asyncio.create_task(self._play())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._playing.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._playing
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
+
+    async def _play(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        while True:
+            for number in range(DOORS):
+                order = {"camera": f"cam-{number}", "film": "somebody", "hold": 2 * PLAYED}
+                self._process.stdin.write(json.dumps(order).encode() + b"\n")
+                await self._process.stdout.readline()
+            await asyncio.sleep(PLAYED)
+
+
+async def move_in(house: Any) -> None:
+    """People with a face that is nobody's: somebody to compare with."""
+    import numpy as np
+
+    from menwei.model import Actor
+    from menwei_face.service import Faces
+    from menwei_face.subject import identifier, new_subject
+
+    chance, actor = np.random.default_rng(1), Actor("bench", "operator")
+    faces = house.service(Faces)
+    for number in range(ENROLLED):
+        vectors = chance.normal(size=(3, 128)).astype(np.float32)
+        subject = new_subject()
+        holder = await house.people.add(f"person {number}", profiles=["everybody"], actor=actor)
+        await faces.enrol(subject, list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)), 1.0)
+        await house.people.add_credential(holder, [identifier(subject)], profiles=["everybody"], actor=actor)
+
+
+async def slice_of(passages: line.Passages, each: int) -> list[float]:
+    """Milliseconds of passages, one after the other."""
+    found = []
+    for number in range(each):
+        await asyncio.sleep(PAUSE)
+        marks = await passages.pass_once(number % DOORS)
+        found.append((marks.opened.result() - marks.read) * 1e3)
+    return found
+
+
+async def measure(folder: Path, rounds: int, each: int) -> dict[str, Any]:
+    from menwei_camera.service import Cameras
+    from menwei_face import models
+    from menwei_face.places import models_folder
+
+    site = folder / "site"
+    site.mkdir()
+    await benchsite.enter_people(site / "var", PEOPLE, DOORS)
+    place = models_folder(site / "var")
+    place.mkdir(parents=True)
+    models.install(place)
+    async with AsyncExitStack() as stack:
+        films = await stack.enter_async_context(Films(folder / "films"))
+        ports = await stack.enter_async_context(benchsite.controllers(1))
+        running = await stack.enter_async_context(serving(configure(site, ports, films.port), port=0))
+        house = running.house
+        await line.ready(house)
+        await move_in(house)
+        async with asyncio.timeout(READY):
+            while any(state is not DeviceState.READY for state, _ in house.recognizers.states().values()):
+                await asyncio.sleep(0.1)
+        worker = house.service(Cameras).worker_pid
+        passages = line.Passages(house, PEOPLE)
+        await slice_of(passages, each)
+        times: dict[str, list[list[float]]] = {"stopped": [], "looking": []}
+        before = psutil.Process(worker).cpu_times().user
+        for _ in range(rounds):
+            os.kill(worker, signal.SIGSTOP)
+            await asyncio.sleep(SETTLED)
+            times["stopped"].append(await slice_of(passages, each))
+            os.kill(worker, signal.SIGCONT)
+            await asyncio.sleep(SETTLED)
+            times["looking"].append(await slice_of(passages, each))
+        busy = psutil.Process(worker).cpu_times().user - before
+        weight = psutil.Process().memory_info().rss / 2**20
+    middle = {key: [statistics.median(one) for one in found] for key, found in times.items()}
+    ratios = [
+        looking / stopped for looking, stopped in zip(middle["looking"], middle["stopped"], strict=True)
+    ]
+    return {
+        "passage_stopped_p50_ms": statistics.median(middle["stopped"]),
+        "passage_looking_p50_ms": statistics.median(middle["looking"]),
+        "ratio_p50": statistics.median(ratios),
+        "ratio_range": [min(ratios), max(ratios)],
+        "worker_cpu_s": busy,
+        "core_mib_with_faces": weight,
+    }
+
+
+async def weight_without(folder: Path) -> float:
+    """MiB of the same start without cameras and faces, in this process."""
+    site = folder / "bare"
+    site.mkdir()
+    await benchsite.enter_people(site / "var", PEOPLE, DOORS)
+    async with AsyncExitStack() as stack:
+        ports = await stack.enter_async_context(benchsite.controllers(1))
+        running = await stack.enter_async_context(serving(configure(site, ports, None), port=0))
+        await line.ready(running.house)
+        passages = line.Passages(running.house, PEOPLE)
+        await slice_of(passages, 60)
+        return psutil.Process().memory_info().rss / 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--each", type=int, default=60)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--bare", action="store_true", help="only the weight without cameras and faces")
+    options = parser.parse_args()
+    benchsite.quiet()
+    with tempfile.TemporaryDirectory() as name:
+        if options.bare:
+            print(asyncio.run(weight_without(Path(name))))
+            return
+        bare = subprocess.run(  # this file, once more
+            [sys.executable, __file__, "--bare"], capture_output=True, text=True, check=True
+        )
+        found = asyncio.run(measure(Path(name), options.rounds, options.each))
+    found["core_mib_without"] = float(bare.stdout)
+    found["weight_ratio"] = found["core_mib_with_faces"] / found["core_mib_without"]
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return
+    for key, value in found.items():
+        print(f"{key:28} {value if isinstance(value, list) else round(value, 3)}")
+
+
+if __name__ == "__main__":
+    main()
