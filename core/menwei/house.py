@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,13 +21,9 @@ from menwei.access import Line
 from menwei.accounts import Accounts
 from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget, probe
 from menwei.background import Services
-from menwei.boardchecks import abilities
-from menwei.boardfacts import BoardAbilities
 from menwei.boardlog import BoardLog
-from menwei.boardplan import alone
 from menwei.boards import Boards
 from menwei.certificate import CertificateTrouble
-from menwei.checking import objections
 from menwei.clock import TrustedClock
 from menwei.config import Loaded, Problem, build_site, load
 from menwei.devices import Devices
@@ -41,23 +36,24 @@ from menwei.journal_keys import MachineKeys
 from menwei.keys import Keys
 from menwei.loader import LoadedPlugin, PluginRow, plugins_table
 from menwei.loader import load as load_plugins
+from menwei.making import Making
 from menwei.manifest import available, installed
 from menwei.memory import Memories
 from menwei.messages import Messages
 from menwei.model import Actor, CredentialIdentifier, DeviceInfo, Document, DoorMode, Feedback
-from menwei.notify import NotifierRunner
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import SURE_FORMATS, People
-from menwei.plugin import Context, Discovered, Driver, Passage, Policy, Recognizer, Repair, Report, Service
+from menwei.plugin import Context, Discovered, Driver, Passage, Repair, Service
 from menwei.queues import Queues
-from menwei.recognizers import Recognizers, Wanted
+from menwei.recognizers import Recognizers
 from menwei.repairs import collect
 from menwei.rights import Rights
 from menwei.schedules import Schedules
+from menwei.settings import Settings
 from menwei.site import Site
 from menwei.store import Store
-from menwei.supervisor import Ready, Supervised, Supervisor
+from menwei.supervisor import Supervisor
 from menwei.upkeep import Upkeep, local_date
 from menwei.watchdog import Watchdog
 
@@ -78,7 +74,7 @@ class ConfigRefused(Exception):
 class Menwei:
     """The running site. `open` reads and checks, `start` begins to serve doors, `stop` ends in reverse."""
 
-    # Set in `open`, in the order of dependence.
+    # Set in `open`, in the order of dependence; `making.py` makes what the plugins bring.
     loaded: Loaded
     site: Site
     data: Path
@@ -109,7 +105,6 @@ class Menwei:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._queues: Queues | None = None
         self._queue_task: asyncio.Task[None] | None = None
-        self._options: list[Problem] = []
         self._overflows: set[str] = set()
         self.services = Services()
         self.web_trouble: CertificateTrouble | None = None
@@ -149,7 +144,7 @@ class Menwei:
         self.people = People(self.store, self.rights, self.keys)
         self.accounts = Accounts(self.store, self.keys, now=self.clock.now)
         self.first_password = await self.accounts.create_first()
-        self._memories = Memories(self.data / "devices")
+        self._making = Making(self, Memories(self.data / "devices"))
         self.messages = Messages()
         found = installed()
         self.plugins = load_plugins(settings.plugins, found)
@@ -202,7 +197,8 @@ class Menwei:
         self._stack.push_async_callback(self.boards.stop)
         self._stack.callback(self.line.pendings.close)
         upkeep = Upkeep(self)
-        notifiers, services = self._notifiers(), self.services.runners
+        self.notifiers = notifiers = self._making.notifiers()
+        services = self.services.runners
         for work in (
             upkeep.run(),
             *(runner.run() for runner in notifiers),
@@ -227,11 +223,12 @@ class Menwei:
         return Line(
             points=self.site.access_points, doors={}, view=self.rights.snapshot, times=self.schedules, hashes=self.keys,
             panel=Panel({}), journal=self.journal, clock=self.clock, pendings=Pendings(), tries=PinTries(), repeats=Repeats(),
-            show=self._show, expect=self.recognizers.expect, journal_required=self._settings.journal.required,
+            show=self._show, expect=self.recognizers.expect, journal_required=self.settings.journal.required,
         )  # fmt: skip
 
     @property
-    def _settings(self) -> Any:
+    def settings(self) -> Settings:
+        """The config as it was read last."""
         assert self.loaded.config is not None
         return self.loaded.config
 
@@ -259,21 +256,22 @@ class Menwei:
         for old in before.values():
             if self.doors.get(old.facts.id) is not old:
                 old.retire()
-        policies, missing = self._policies()
+        self._making.begin()
+        policies, missing = self._making.policies()
         self.line.points = self.site.access_points
         self.line.doors = self.doors
         self.line.panel = Panel(policies, missing)
         self.devices.site = self.site
         self.devices.doors = self.doors
         self.devices.on_fire = self._fire
-        self.people.formats = SURE_FORMATS | self._card_formats()
+        self.people.formats = SURE_FORMATS | self._making.card_formats()
         self.board_log.site, self.board_log.doors = self.site, self.doors
         self.people.board_formats = await self.boards.replace(
-            self.site, self._board_abilities(), frozenset(self._settings.devices), self.doors
+            self.site, self._making.board_abilities(), frozenset(self.settings.devices), self.doors
         )
         self._restart_queues()
-        await self.supervisor.replace(self._supervised())
-        await self.recognizers.replace(self._recognizers(), self.site.access_points)
+        await self.supervisor.replace(self._making.supervised())
+        await self.recognizers.replace(self._making.recognizers(), self.site.access_points)
 
     def _restart_queues(self) -> None:
         if self._queue_task is not None:
@@ -285,98 +283,9 @@ class Menwei:
         self.devices.submit = self.recognizers.submit = queues.submit
         self._queue_task = self._spawn(queues.run())
 
-    def _card_formats(self) -> frozenset[str]:
-        """What the drivers of this site's devices deliver beyond the formats that are always enrolled."""
-        drivers = {cls.name: cls for plugin in self.plugins.values() for cls in plugin.drivers}
-        used = [
-            drivers[section.driver]
-            for section in self._settings.devices.values()
-            if section.driver in drivers
-        ]
-        return frozenset[str]().union(*(cls.card_formats for cls in used))
-
-    def _board_abilities(self) -> dict[str, BoardAbilities]:
-        return abilities(self.loaded, {cls.name: cls for p in self.plugins.values() for cls in p.drivers})
-
-    def _supervised(self) -> dict[str, Supervised]:
-        self._options = []
-        drivers = {cls.name: (plugin, cls) for plugin in self.plugins.values() for cls in plugin.drivers}
-        wanted = {}
-        for device, section in self._settings.devices.items():
-            if section.driver not in drivers:
-                wanted[device] = Supervised(partial(_no_driver, section.driver), settings=section)
-                continue
-            plugin, cls = drivers[section.driver]
-            options = self.loaded.check_plugin_options(("devices", device), cls.Config)
-            if isinstance(options, list):
-                self._options += options
-                wanted[device] = Supervised(partial(_wrong_options, options), settings=section)
-                continue
-            # A door that is new or changed knows neither contact nor lock: its device says all that when it connects.
-            doors = tuple(door for door in self.site.doors.values() if door.device == device)
-            make = partial(self._driver, device, plugin, cls, options)
-            deciding = alone(self.site, device)
-            wanted[device] = Supervised(make, settings=(section, options, doors, deciding))
-        return wanted
-
-    def _driver(
-        self, device: str, plugin: LoadedPlugin, cls: type[Driver], options: Any, announce: Ready
-    ) -> Driver:
-        context = replace(
-            self.context(plugin),
-            memory=self._memories.of(device),
-            device=device,
-            alone=alone(self.site, device),
-        )
-        return cls(context, options, self.devices.reports(device, cls.identifiers, announce))
-
-    def _recognizers(self) -> dict[str, Wanted]:
-        """One of each class the plugins bring, under its plugin's options; those that serve no access point too, so
-        that what is configured and cannot work is seen before a camera is."""
-        wanted = {}
-        for plugin in self.plugins.values():
-            for cls in plugin.recognizers:
-                options = self.loaded.check_plugin_options(("plugins", plugin.name), cls.Config)
-                name = f"{plugin.name}.{cls.name}"
-                if isinstance(options, list):
-                    self._options += options
-                    wanted[name] = Wanted(cls, partial(_wrong_recognizer, options), options)
-                    continue
-                self._options += objections(
-                    self.loaded, plugin, cls, options, self.site.access_points.values(), self.messages.t
-                )
-                make = partial(cls, self.context(plugin), options)
-                wanted[name] = Wanted(cls, make, options)
-        return wanted
-
-    def _policies(self) -> tuple[dict[str, Policy], dict[str, str]]:
-        """The configured policies, and why those are missing that cannot be had: a door that names one denies."""
-        made: dict[str, Policy] = {}
-        missing: dict[str, str] = {}
-        for name, section in self._settings.policies.items():
-            plugin_name, _, class_name = section.policy.partition(".")
-            plugin = self.plugins.get(plugin_name)
-            cls = next((cls for cls in plugin.policies if cls.name == class_name), None) if plugin else None
-            if plugin is None or cls is None:
-                missing[name] = f"{section.policy}: " + (
-                    plugin.error if plugin and plugin.error else "not provided by any loaded plugin"
-                )
-                continue
-            options = self.loaded.check_plugin_options(("policies", name), cls.Config)
-            if isinstance(options, list):
-                self._options += options
-                missing[name] = "; ".join(problem.text("en") for problem in options)
-                continue
-            try:
-                made[name] = cls(self.context(plugin), options)
-            except (Exception, SystemExit) as error:
-                log.error("policy could not be made", policy=name, error=f"{type(error).__name__}: {error}")
-                missing[name] = f"{type(error).__name__}: {error}"
-        return made, missing
-
     def context(self, plugin: LoadedPlugin) -> Context:
         """What an object of `plugin` is handed: only what its manifest declares and the config allows."""
-        allow = self._settings.plugins[plugin.name].allow
+        allow = self.settings.plugins[plugin.name].allow
         allowed = plugin.manifest.permissions.allowed(allow) if plugin.manifest is not None else ()
         return Context(
             plugin.name, structlog.get_logger(plugin.name), self.clock, granted=grants(plugin, allowed, self, self.keys, self.data),
@@ -393,22 +302,6 @@ class Menwei:
     def _finders(self) -> list[Any]:
         return [cls for plugin in self.plugins.values() for cls in plugin.finders]
 
-    def _notifiers(self) -> list[NotifierRunner]:
-        runners = []
-        for plugin in self.plugins.values():
-            for cls in plugin.notifiers:
-                options = self.loaded.check_plugin_options(("plugins", plugin.name), cls.Config)
-                if isinstance(options, list):
-                    self._options += options
-                    continue
-                runners.append(
-                    NotifierRunner(
-                        f"{plugin.name}.{cls.name}", cls(self.context(plugin), options), self.journal
-                    )
-                )
-        self.notifiers = runners
-        return runners
-
     # -------------------------------------------------------------------------------------------------- what is called
 
     async def reload(self) -> None:
@@ -424,7 +317,7 @@ class Menwei:
         await self._assemble()
 
     def _compile(self) -> Schedules:
-        specs = {name: section.spec() for name, section in self._settings.schedules.items()}
+        specs = {name: section.spec() for name, section in self.settings.schedules.items()}
         return Schedules.compile(specs, self.site.zone, local_date(self.clock.now(), self.site.zone))
 
     def recompile_schedules(self) -> None:
@@ -463,11 +356,11 @@ class Menwei:
 
     def drivers(self) -> dict[str, str]:
         """Device id → driver name, for every device of the config."""
-        return {id: section.driver for id, section in self._settings.devices.items()}
+        return {id: section.driver for id, section in self.settings.devices.items()}
 
     def plugin_rows(self, language: str) -> list[PluginRow]:
         """The configured plugins, then those that are only installed."""
-        allow = {name: section.allow for name, section in self._settings.plugins.items()}
+        allow = {name: section.allow for name, section in self.settings.plugins.items()}
         return plugins_table(self.plugins, allow, language=language)
 
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
@@ -506,7 +399,7 @@ class Menwei:
     @property
     def option_problems(self) -> tuple[Problem, ...]:
         """What is wrong with the options of drivers, policies and notifiers, each at its place."""
-        return (*self.services.option_problems, *self._options)
+        return (*self.services.option_problems, *self._making.problems)
 
     def say(self, key: str, **values: Any) -> str:
         """A sentence in the site's language."""
@@ -549,18 +442,6 @@ class Menwei:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
-def _no_driver(name: str, _announce: Callable[[DeviceInfo], None]) -> Driver:
-    raise LookupError(f"no loaded plugin provides the driver {name!r}: is its plugin named under `plugins:`?")
-
-
-def _wrong_options(problems: list[Problem], _announce: Callable[[DeviceInfo], None]) -> Driver:
-    raise ValueError("; ".join(problem.text("en") for problem in problems))
-
-
-def _wrong_recognizer(problems: list[Problem], _report: Report) -> Recognizer:
-    raise ValueError("; ".join(problem.text("en") for problem in problems))
 
 
 __all__ = ["ConfigRefused", "Menwei"]
