@@ -28,7 +28,7 @@ unit: $(VENV)/.for-test
 	$(BIN)/python -m pytest -m "not e2e and not slow" -n 2
 
 e2e: $(VENV)/.for-test
-	$(BIN)/python -m pytest -m "e2e or slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "e2e or slow" -n 3 --dist loadfile
 
 wheel: $(VENV)/.for-test
 	scripts/wheel-smoke.sh $(BIN)/python

@@ -53,6 +53,7 @@ from menwei.site import Site, build_site
 from menwei.store import Store
 from menwei.supervisor import DeviceState
 from menwei.upkeep import local_date
+from menwei.waiting import Waits
 from menwei.web import application
 from menwei_console import register_routes
 
@@ -97,8 +98,8 @@ class StandIn:
     def __init__(self) -> None:
         self.done: list[tuple[str, str, str]] = []
         self.silent = False
-        self.captures: dict[tuple[str, str], asyncio.Future[CredentialIdentifier]] = {}
-        self.documents: dict[tuple[str, str], asyncio.Future[Document]] = {}
+        self.captures: Waits[CredentialIdentifier] = Waits()
+        self.documents: Waits[Document] = Waits()
 
     async def access(self, device: str, lock: str, seconds: float, deadline: float, passage: str) -> None:
         self._do(device, lock, "access")
@@ -114,38 +115,26 @@ class StandIn:
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
         if device != "board" or self.silent:
             raise NotReady(device)
-        if (device, reader) in self.captures:
-            raise RuntimeError("somebody is already enrolling at this reader")
-        self.captures[device, reader] = future = asyncio.get_running_loop().create_future()
-        try:
-            return await asyncio.wait_for(future, seconds)
-        finally:
-            del self.captures[device, reader]
+        return await self.captures.next((device, reader), seconds)
 
     async def capture_document(self, device: str, reader: str, seconds: float) -> Document:
         if device != "board" or self.silent:
             raise NotReady(device)
-        if (device, reader) in self.documents:
-            raise RuntimeError("somebody is already enrolling at this reader")
-        self.documents[device, reader] = future = asyncio.get_running_loop().create_future()
-        try:
-            return await asyncio.wait_for(future, seconds)
-        finally:
-            del self.documents[device, reader]
+        return await self.documents.next((device, reader), seconds)
 
     async def lay(self, name: str, number: str, reader: str = "documents") -> None:
         """Somebody lays an identity document on a reader, as soon as one is waited for."""
         async with asyncio.timeout(10):
-            while ("board", reader) not in self.documents:
+            while not self.documents.wanted(("board", reader)):
                 await asyncio.sleep(0.01)
-        self.documents["board", reader].set_result(Document(DocumentKind.RESIDENT_CARD, name, number))
+        self.documents.give(("board", reader), Document(DocumentKind.RESIDENT_CARD, name, number))
 
     async def touch(self, reader: str, value: str, format: str = "uid") -> None:
         """Somebody touches a card at a reader, as soon as one is waited for."""
         async with asyncio.timeout(10):
-            while ("board", reader) not in self.captures:
+            while not self.captures.wanted(("board", reader)):
                 await asyncio.sleep(0.01)
-        self.captures["board", reader].set_result(CredentialIdentifier(IdentifierType.CARD, format, value))
+        self.captures.give(("board", reader), CredentialIdentifier(IdentifierType.CARD, format, value))
 
 
 class States:

@@ -32,6 +32,7 @@ from menwei.model import (
 from menwei.patience import Patience
 from menwei.plugin import Clock, Driver, NotReady
 from menwei.supervisor import DeviceState, Supervisor
+from menwei.waiting import Waits
 
 if TYPE_CHECKING:
     from menwei.config import Site
@@ -58,8 +59,8 @@ class Devices:
         self._journal = journal
         self._clock = clock
         self._words = words
-        self._captures: dict[tuple[str, str], asyncio.Future[CredentialIdentifier]] = {}
-        self._documents: dict[tuple[str, str], asyncio.Future[Document]] = {}
+        self._captures: Waits[CredentialIdentifier] = Waits()
+        self._documents: Waits[Document] = Waits()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lights = Patience(COMMAND_TIME)
         self._shown: dict[Feedback, Feedback] = {}
@@ -119,14 +120,7 @@ class Devices:
         """The next card at this reader, for enrolment, instead of a decision. Raises `TimeoutError`; `RuntimeError`
         when somebody already waits there; `NotReady` when the reader is away."""
         self._driver(device)
-        key = (device, reader)
-        if key in self._captures:
-            raise RuntimeError("somebody is already enrolling at this reader")
-        self._captures[key] = future = asyncio.get_running_loop().create_future()
-        try:
-            return await asyncio.wait_for(future, seconds)
-        finally:
-            del self._captures[key]
+        return await self._captures.next((device, reader), seconds)
 
     async def capture_document(self, device: str, reader: str, seconds: float) -> Document:
         """The next identity document at this enrolment reader; nothing is read there before this call and after it.
@@ -135,24 +129,14 @@ class Devices:
         The number in it goes no further than a keyed hash and its last four characters.
         """
         self._driver(device)
-        key = (device, reader)
-        if key in self._documents:
-            raise RuntimeError("somebody is already enrolling at this reader")
-        self._documents[key] = future = asyncio.get_running_loop().create_future()
-        try:
-            return await asyncio.wait_for(future, seconds)
-        finally:
-            del self._documents[key]
+        return await self._documents.next((device, reader), seconds)
 
     def document(self, device: str, reader: str, document: Document) -> None:
         """An identity document was read: for the desk that waits, otherwise it is forgotten."""
-        waiting = self._documents.get((device, reader))
-        if waiting is not None and not waiting.done():
-            waiting.set_result(document)
+        self._documents.give((device, reader), document)
 
     def document_wanted(self, device: str, reader: str) -> bool:
-        waiting = self._documents.get((device, reader))
-        return waiting is not None and not waiting.done()
+        return self._documents.wanted((device, reader))
 
     # ---------------------------------------------------------------------------------------- what the hardware says
 
@@ -168,9 +152,7 @@ class Devices:
         """One identifier was presented at one reader."""
         now = self._clock.monotonic()
         received = now if received is None else min(received, now)
-        waiting = self._captures.get((device, reader))
-        if waiting is not None and not waiting.done():
-            waiting.set_result(identifier)
+        if self._captures.give((device, reader), identifier):
             return
         point = self.site.readers.get((device, reader))
         if point is None:
@@ -187,10 +169,9 @@ class Devices:
 
     async def decided(self, device: str, decision: BoardDecision) -> None:
         """A board decided by itself. A desk that waits there for a card is given it too."""
-        waiting = self._captures.get((device, decision.reader))
-        if decision.live and waiting is not None and not waiting.done():
+        if decision.live and self._captures.wanted((device, decision.reader)):
             try:
-                waiting.set_result(normalise(decision.format, decision.value))
+                self._captures.give((device, decision.reader), normalise(decision.format, decision.value))
             except CardFormatError as error:
                 log.warning("unreadable card", device=device, reader=decision.reader, error=error.key)
         await self.merge(device, decision)

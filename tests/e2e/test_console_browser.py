@@ -278,7 +278,7 @@ async def test_the_committee_enters_a_person_and_enrols_a_card_by_touch(site: Si
         await page.goto("/people/new")
         await page.fill("[name=name]", "张三")
         await page.fill("[name=external_id]", "3-302")
-        await page.click("form.sheet button")
+        await page.click("form.sheet button:not([type=button])")
         await expect(page.locator("h1")).to_have_text("张三")
         await page.select_option("[name=reader]", "board/unit")
         await page.fill("[name=label]", "蓝卡")

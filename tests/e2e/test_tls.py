@@ -8,6 +8,7 @@ import re
 import signal
 import ssl
 import sys
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -130,7 +131,8 @@ async def test_the_console_is_served_with_the_sites_certificate_and_cookies_for_
             await browser.get(f"http{url[5:]}/api/me")
         old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         old.load_verify_locations(site / "tls" / "cert.pem")
-        old.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
+        with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+            old.options |= ssl.OP_NO_TLSv1_2 | ssl.OP_NO_TLSv1_3
         with pytest.raises((aiohttp.ClientError, ssl.SSLError)):
             await browser.get(f"{url}/api/me", ssl=old)
         assert "certificate" not in await said(site, "doctor")

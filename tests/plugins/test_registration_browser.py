@@ -85,6 +85,10 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         assert served.complaints == []
 
 
+HAND = 0.8
+"""Seconds until a hand has the next document ready: by then the server knows that the page waits anew."""
+
+
 class Hands:
     """A registrar's hands: nothing but the keyboard, documents and cards. Every act of theirs is counted: a text with its
     Enter, an Enter, a document laid down, a card touched."""
@@ -101,6 +105,7 @@ class Hands:
         self.acts += 1
 
     async def lay(self, name: str, document: str) -> None:
+        await asyncio.sleep(HAND)
         await self.house.devices.lay(name, document)
         self.acts += 1
         await expect(self.page.locator("form [name=name]")).to_have_value(name)

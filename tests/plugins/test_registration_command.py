@@ -21,7 +21,7 @@ site: {id: yard, name: 示范小区, language: en}
 plugins:
   tenancy: {allow: [rights], profiles: [residents]}
   registration: {allow: [rights]}
-  visitors: {allow: [rights], profiles: [residents]}
+  visitors: {allow: [rights], profiles: [residents], ways: {B1-1: [residents]}}
   simulator:
 devices:
   sim: {driver: simulator, host: 127.0.0.1, port: 9}
