@@ -215,6 +215,8 @@ class BoardSite:
         }
 
     async def kinds(self, *kinds: str) -> list[Any]:
+        """The entries of these kinds; what was posted is written first."""
+        await self.until(lambda: not self.journal.waiting)
         return list(await self.journal.read(kinds=kinds, personal=True))
 
 
