@@ -1,12 +1,11 @@
-"""Do cards answer as fast while four cameras look for faces? And what does the core's own process weigh with them?
+"""Do cards answer as fast while four cameras look for faces?
 
     python bench/cameras.py [--rounds 10] [--each 60] [--json]
 
 Four doors, each with a reader and a camera; before every camera somebody walks up and stands there, all the time, whom
 nobody enrolled: each picture is searched for faces, and each face is compared. Passages by card are timed in slices, in
-turn with the camera worker stopped (SIGSTOP) and running; each round gives its own ratio. The weight is the resident
-memory of this process after the same start without the plugins `camera` and `face`. Needs the extras and the photos of
-`menwei_simulator.photos`.
+turn with the camera worker stopped (SIGSTOP) and running; each round gives its own ratio. Needs the
+extras and the photos of `menwei_simulator.photos`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 from contextlib import AsyncExitStack, suppress
@@ -43,14 +41,14 @@ SETTLED = 0.5
 PLAYED = 30.0
 
 
-def configure(folder: Path, ports: dict[str, int], cameras: int | None) -> Path:
-    """The site of the other benches, and, with the port of the `cameras`, a camera and faces at each door."""
+def configure(folder: Path, ports: dict[str, int], cameras: int) -> Path:
+    """The site of the other benches, with a camera and faces at each door; `cameras` is their port."""
     path = benchsite.write_config(folder, ports)
-    if cameras is None:
-        return path
     config = yaml.safe_load(path.read_text("utf-8"))
-    alone = {"liveness": "none", "alone": {"people": 100, "one_stranger_in": 2}}
-    doors = {benchsite.door_id(number): alone for number in range(DOORS)}
+    doors = {  # one each: a config has no aliases
+        benchsite.door_id(number): {"liveness": "none", "alone": {"people": 100, "one_stranger_in": 2}}
+        for number in range(DOORS)
+    }
     config["plugins"] |= {
         "camera": None,
         "face": {"allow": ["rights"], "demonstration": True, "doors": doors},
@@ -170,7 +168,6 @@ async def measure(folder: Path, rounds: int, each: int) -> dict[str, Any]:
             await asyncio.sleep(SETTLED)
             times["looking"].append(await slice_of(passages, each))
         busy = psutil.Process(worker).cpu_times().user - before
-        weight = psutil.Process().memory_info().rss / 2**20
     middle = {key: [statistics.median(one) for one in found] for key, found in times.items()}
     ratios = [
         looking / stopped for looking, stopped in zip(middle["looking"], middle["stopped"], strict=True)
@@ -181,22 +178,7 @@ async def measure(folder: Path, rounds: int, each: int) -> dict[str, Any]:
         "ratio_p50": statistics.median(ratios),
         "ratio_range": [min(ratios), max(ratios)],
         "worker_cpu_s": busy,
-        "core_mib_with_faces": weight,
     }
-
-
-async def weight_without(folder: Path) -> float:
-    """MiB of the same start without cameras and faces, in this process."""
-    site = folder / "bare"
-    site.mkdir()
-    await benchsite.enter_people(site / "var", PEOPLE, DOORS)
-    async with AsyncExitStack() as stack:
-        ports = await stack.enter_async_context(benchsite.controllers(1))
-        running = await stack.enter_async_context(serving(configure(site, ports, None), port=0))
-        await line.ready(running.house)
-        passages = line.Passages(running.house, PEOPLE)
-        await slice_of(passages, 60)
-        return psutil.Process().memory_info().rss / 2**20
 
 
 def main() -> None:
@@ -206,19 +188,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--each", type=int, default=60)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--bare", action="store_true", help="only the weight without cameras and faces")
     options = parser.parse_args()
     benchsite.quiet()
     with tempfile.TemporaryDirectory() as name:
-        if options.bare:
-            print(asyncio.run(weight_without(Path(name))))
-            return
-        bare = subprocess.run(  # this file, once more
-            [sys.executable, __file__, "--bare"], capture_output=True, text=True, check=True
-        )
         found = asyncio.run(measure(Path(name), options.rounds, options.each))
-    found["core_mib_without"] = float(bare.stdout)
-    found["weight_ratio"] = found["core_mib_with_faces"] / found["core_mib_without"]
     if options.json:
         print(json.dumps(found, indent=2))
         return
