@@ -22,7 +22,6 @@ from menwei.changes import (
 )
 from menwei.entryview import place
 from menwei.model import FOREVER, Credential, CredentialIdentifier, CredentialState
-from menwei.plugin import NotReady
 from menwei.readers import card_reader
 from menwei.routes import WHOLE, Call, Done, Model, Problem, Role, Route, number
 from menwei.supervisor import DeviceState
@@ -162,15 +161,8 @@ async def list_readers(call: Call) -> ReaderList:
 async def capture(call: Call) -> Added:
     """Waits for the card without holding anything but this request; the person must exist before anybody touches."""
     holder = await _existing(call)
-    device, reader = _reader(call, call.body.reader)
-    try:
-        card = await call.unless_gone(call.house.capture(device, reader, call.body.seconds))
-    except TimeoutError:
-        raise Problem(HTTPStatus.CONFLICT, "web.no_card") from None
-    except NotReady:
-        raise Problem(HTTPStatus.CONFLICT, "web.reader_away", "body.reader") from None
-    except RuntimeError:
-        raise Problem(HTTPStatus.CONFLICT, "web.reader_busy", "body.reader") from None
+    body, house = call.body, call.house
+    card = await call.brought(lambda: house.capture(*card_reader(house, body.reader), body.seconds))
     return await _enrol(call, holder, card)
 
 
@@ -185,14 +177,6 @@ async def _existing(call: Call) -> int:
     if person is None:
         raise Problem(HTTPStatus.NOT_FOUND, "web.no_person", "path.holder")
     return holder
-
-
-def _reader(call: Call, text: str) -> tuple[str, str]:
-    """A door's reader, or one at a desk that belongs to no door."""
-    try:
-        return card_reader(call.house, text)
-    except KeyError:
-        raise Problem(HTTPStatus.NOT_FOUND, "web.no_reader", "body.reader") from None
 
 
 async def _enrol(call: Call, holder: int, card: CredentialIdentifier) -> Added:

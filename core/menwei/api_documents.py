@@ -6,7 +6,6 @@ once, within ten minutes, for whoever asked.
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -20,9 +19,8 @@ from menwei.api_credentials import (
     refusing,
 )
 from menwei.model import DocumentKind
-from menwei.plugin import NotReady
 from menwei.readers import document_reader
-from menwei.routes import WHOLE, Call, Done, Model, Problem, Route, number
+from menwei.routes import WHOLE, Call, Done, Model, Route, number
 from menwei.supervisor import DeviceState
 
 Handle = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,64}$")]
@@ -65,17 +63,10 @@ async def list_readers(call: Call) -> ReaderList:
 
 async def capture(call: Call) -> DocumentRead:
     """Waits for the document; it is forgotten when the caller goes away meanwhile."""
-    try:
-        device, reader = document_reader(call.house, call.body.reader)
-        document = await call.unless_gone(call.house.capture_document(device, reader, call.body.seconds))
-    except KeyError:
-        raise Problem(HTTPStatus.NOT_FOUND, "web.no_reader", "body.reader") from None
-    except TimeoutError:
-        raise Problem(HTTPStatus.CONFLICT, "web.no_document") from None
-    except NotReady:
-        raise Problem(HTTPStatus.CONFLICT, "web.reader_away", "body.reader") from None
-    except RuntimeError:
-        raise Problem(HTTPStatus.CONFLICT, "web.reader_busy", "body.reader") from None
+    body, house = call.body, call.house
+    document = await call.brought(
+        lambda: house.capture_document(*document_reader(house, body.reader), body.seconds), "web.no_document"
+    )
     held = await call.house.people.documents.hold(document, call.who)
     await call.house.audit(call.who, "document.read", {"reader": call.body.reader})
     return DocumentRead(

@@ -212,14 +212,14 @@ def run_site(
                 highlight=False,
             )
 
-    run(serve(_existing(config), started))
+    run(serve(existing(config), started))
 
 
 @app.command(help="Check the configuration and what it names, before anything starts · 检查配置")
 def check(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
     from menwei.checking import check_all
 
-    found = check_all(_existing(config))
+    found = check_all(existing(config))
     if as_json:
         print_json(
             [
@@ -288,7 +288,7 @@ def adopt(
 
     password = typer.prompt(say("cli.secret"), hide_input=True, err=True) if secret else ""
     doors, points, forms = door or [], access_point or [], form or []
-    run(take_in(_existing(config), device, id, doors, points, forms, setting or [], password, as_json))
+    run(take_in(existing(config), device, id, doors, points, forms, setting or [], password, as_json))
 
 
 @app.command(help="List the plugins: version, state, permissions · 列出插件")
@@ -301,7 +301,7 @@ def plugins(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
 @app.command(help="List everything a person could mend · 列出需要处理的问题")
 def doctor(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
     async def ask() -> list[dict[str, Any]]:
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             return list((await api.get("/api/repairs"))["repairs"])
 
     found = run(ask())
@@ -351,7 +351,7 @@ def explain(
 ) -> None:
     async def ask() -> dict[str, Any]:
         body = {"holder": holder, "access_point": access_point} | ({"at": at} if at else {})
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             return dict(await api.post("/api/explain", body))
 
     found = run(ask())
@@ -380,7 +380,8 @@ def explain(
             )
 
 
-def _existing(config: Path) -> Path:
+def existing(config: Path) -> Path:
+    """The config, if it is there; else the command ends with what to do."""
     if not config.is_file():
         raise fail(say("cli.no_config", file=str(config)))
     return config

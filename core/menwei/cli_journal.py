@@ -15,7 +15,7 @@ from menwei.cli import (
     ConfigOption,
     JsonOption,
     _api,
-    _existing,
+    existing,
     fail,
     out,
     print_json,
@@ -31,7 +31,7 @@ ReasonOption = Annotated[str, typer.Option(help="Why; it is recorded with the qu
 @app.command(help="Check the whole chain · 校验记录是否完整")
 def verify(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
     async def ask() -> dict[str, Any]:
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             return dict(await api.post("/api/journal/verify"))
 
     found = run(ask())
@@ -61,7 +61,7 @@ def show(
         raise fail(say("cli.journal.reason"))
 
     async def ask() -> list[dict[str, Any]]:
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             if holder:
                 answer = await api.post(
                     "/api/journal/holder", {"holder": holder, "reason": reason, "limit": limit}
@@ -100,7 +100,7 @@ def export(
 
     async def write() -> int:
         count = 0
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             file = to.open("xb") if to else sys.stdout.buffer
             try:
                 async for line in api.lines("/api/journal/export", body):

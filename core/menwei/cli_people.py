@@ -13,8 +13,8 @@ from menwei.cli import (
     ConfigOption,
     JsonOption,
     _api,
-    _existing,
     err,
+    existing,
     fail,
     out,
     print_json,
@@ -69,7 +69,7 @@ def add(
         person["card"] = {**credential, "format": format or "uid", "value": value}
 
     async def ask() -> dict[str, Any]:
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             made = dict(await api.post("/api/people", person))
             if touch:
                 err.print(
@@ -104,7 +104,7 @@ def list_people(
 
     async def ask() -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             if account:
                 await api.sign_in(account, password)
             after = 0
@@ -139,7 +139,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     async def ask() -> dict[str, Any]:
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             return dict(await api.get(f"/api/people/{holder}"))
 
     person = run(ask())
@@ -177,7 +177,7 @@ def state(
     config: ConfigOption = CONFIG,
 ) -> None:
     async def ask() -> None:
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             await api.post(f"/api/credentials/{credential}/state", {"state": to})
 
     run(ask())
@@ -190,7 +190,7 @@ def end(
     config: ConfigOption = CONFIG,
 ) -> None:
     async def ask() -> None:
-        async with _api(_existing(config)) as api:
+        async with _api(existing(config)) as api:
             await api.post(f"/api/people/{holder}/end")
 
     run(ask())

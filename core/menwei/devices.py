@@ -117,14 +117,14 @@ class Devices:
     # ---------------------------------------------------------------------------------------------------- enrolment
 
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
-        """The next card at this reader, for enrolment, instead of a decision. Raises `TimeoutError`; `RuntimeError`
+        """The next card at this reader, for enrolment, instead of a decision. Raises `TimeoutError`; `ReaderBusy`
         when somebody already waits there; `NotReady` when the reader is away."""
         self._driver(device)
         return await self._captures.next((device, reader), seconds)
 
     async def capture_document(self, device: str, reader: str, seconds: float) -> Document:
         """The next identity document at this enrolment reader; nothing is read there before this call and after it.
-        Raises `TimeoutError`; `RuntimeError` when somebody already waits there; `NotReady` when the reader is away.
+        Raises `TimeoutError`; `ReaderBusy` when somebody already waits there; `NotReady` when the reader is away.
 
         The number in it goes no further than a keyed hash and its last four characters.
         """

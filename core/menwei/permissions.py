@@ -163,7 +163,7 @@ class PeopleDesk(Protocol):
 
     async def capture(self, reader: str, seconds: float) -> CredentialIdentifier:
         """The next card touched at `reader` ("device/name"), of an access point or at a desk, instead of a decision
-        there. Raises `TimeoutError`, `NotReady` when the reader is away, `RuntimeError` when somebody waits there
+        there. Raises `TimeoutError`, `NotReady` when the reader is away, `ReaderBusy` when somebody waits there
         already, `KeyError` when there is no such reader for cards."""
 
 

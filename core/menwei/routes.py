@@ -20,6 +20,8 @@ from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from menwei.model import Actor
+from menwei.plugin import NotReady
+from menwei.waiting import ReaderBusy
 
 if TYPE_CHECKING:
     from menwei.accounts import Session
@@ -186,6 +188,20 @@ class Call:
             return waiting.result()
         finally:
             waiting.cancel()
+
+    async def brought(self, capture: Callable[[], Awaitable[T]], nothing: str = "web.no_card") -> T:
+        """The card or document that is brought to `body.reader` for whoever asked (`unless_gone`). Every way in which none
+        comes is a `Problem`; `nothing` is the one of nobody having brought any in time."""
+        try:
+            return await self.unless_gone(capture())
+        except KeyError:
+            raise Problem(HTTPStatus.NOT_FOUND, "web.no_reader", "body.reader") from None
+        except TimeoutError:
+            raise Problem(HTTPStatus.CONFLICT, nothing) from None
+        except NotReady:
+            raise Problem(HTTPStatus.CONFLICT, "web.reader_away", "body.reader") from None
+        except ReaderBusy:
+            raise Problem(HTTPStatus.CONFLICT, "web.reader_busy", "body.reader") from None
 
     async def ask(
         self,

@@ -118,7 +118,7 @@ class House(Protocol):
         """Record that somebody looked at or changed something."""
 
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
-        """The next card at a chosen reader, instead of a decision. Raises `TimeoutError`, `RuntimeError` when somebody
+        """The next card at a chosen reader, instead of a decision. Raises `TimeoutError`, `ReaderBusy` when somebody
         already waits there, `NotReady` when the reader is away."""
 
     async def capture_document(self, device: str, reader: str, seconds: float) -> Document:

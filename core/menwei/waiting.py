@@ -15,6 +15,10 @@ asked is still there, and the next page may ask sooner."""
 LOOK = 0.05
 
 
+class ReaderBusy(RuntimeError):
+    """Somebody else waits at this reader."""
+
+
 class Waits(Generic[T]):
     """The waits of one site for one kind of thing."""
 
@@ -22,12 +26,12 @@ class Waits(Generic[T]):
         self._open: dict[Place, asyncio.Future[T]] = {}
 
     async def next(self, place: Place, seconds: float) -> T:
-        """What comes next at this reader. Raises `TimeoutError`, and `RuntimeError` when somebody else waits there."""
+        """What comes next at this reader. Raises `TimeoutError`, and `ReaderBusy`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + LEFT
         while place in self._open:
             if loop.time() >= end:
-                raise RuntimeError("somebody is already enrolling at this reader")
+                raise ReaderBusy("somebody is already enrolling at this reader")
             await asyncio.sleep(LOOK)
         self._open[place] = future = loop.create_future()
         try:
@@ -52,4 +56,4 @@ class Waits(Generic[T]):
         return len(self._open)
 
 
-__all__ = ["LEFT", "Waits"]
+__all__ = ["LEFT", "ReaderBusy", "Waits"]

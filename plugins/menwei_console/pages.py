@@ -47,7 +47,7 @@ class Pages:
 
     def __init__(self) -> None:
         self.assets = Assets.load()
-        self.render = Renderer(self.assets)
+        self.render = Renderer()
 
     # ------------------------------------------------------------------------------------------- coming and going
 
@@ -202,7 +202,7 @@ def routes() -> list[Route]:
         public("/language", pages.language, "POST", body=Language),
         public("/manifest.webmanifest", pages.manifest),
         public("/favicon.ico", pages.favicon),
-        public("/static/{hash}/{name}", pages.assets.serve),
+        pages.assets.route(pages.render.problem),
         page("/", pages.doors, anyone),
         page("/account", pages.account, anyone),
         page("/door-cards", pages.cards, render.DOORS),

@@ -68,14 +68,21 @@ def _templates(package: str) -> Environment:
     return templates
 
 
+@cache
+def _console() -> Assets:
+    return Assets.load()
+
+
 class Renderer:
     """Makes pages of templates. Everything that is data is escaped; a name that a template misspells is an error.
 
     Another plugin makes one of its own `package`, whose templates extend "base.html": its pages stand in this console.
+    `own` are that plugin's files, which its templates name by `own("…")`.
     """
 
-    def __init__(self, assets: Assets, package: str = "menwei_console") -> None:
-        self._assets = assets
+    def __init__(self, package: str = "menwei_console", own: Assets | None = None) -> None:
+        self._assets = _console()
+        self._own = self._assets if own is None else own
         self._templates = _templates(package)
 
     async def page(
@@ -125,6 +132,7 @@ class Renderer:
             path=path,
             places=[place for place in (*PLACES, *menu(call)) if me is not None and me.role in place.roles],
             asset=self._assets.address,
+            own=self._own.address,
             when=when,
             moment=moment,
             day=day,

@@ -6,15 +6,14 @@ Everything here works before numpy, OpenCV or deepface are installed, and says w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from menwei.cli import CONFIG, ConfigOption, JsonOption, fail, language, out, print_json
+from menwei.cli import CONFIG, ConfigOption, JsonOption, existing, fail, out, print_json
+from menwei.cli_plugin import speaker
 from menwei.config import load
-from menwei.messages import Messages
 from menwei_face import choice, enrol_commands, models
 from menwei_face.choice import Choice, ChoiceTrouble, Plan
 from menwei_face.models import CATALOGUE, Model, ModelsNotReady, Problem, Purpose
@@ -36,15 +35,7 @@ app.add_typer(face, name="face")
 Name = Annotated[str, typer.Argument(help="As listed, e.g. SFace. 模型名称。")]
 
 
-@cache
-def _messages() -> Messages:
-    made = Messages()
-    made.add("menwei_face")
-    return made
-
-
-def say(key: str, **values: object) -> str:
-    return _messages().t(language(), key, **values)
+say = speaker("menwei_face")
 
 
 @group.callback(invoke_without_command=True)
@@ -202,9 +193,7 @@ def _planned(made: Plan, model: Model) -> str:
 
 
 def _data(config: Path) -> Path:
-    if not config.is_file():
-        raise fail(say("cli.no_config", file=str(config)))
-    return load(config).data
+    return load(existing(config)).data
 
 
 def _chosen(folder: Path) -> Choice:

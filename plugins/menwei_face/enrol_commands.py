@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,9 +22,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from menwei.cli import CONFIG, ConfigOption, JsonOption, fail, language, out, print_json, run
+from menwei.cli import CONFIG, ConfigOption, JsonOption, existing, fail, language, out, print_json, run
 from menwei.cli_client import SLOW, Api, ApiError, api
-from menwei.messages import Messages
+from menwei.cli_plugin import speaker
 from menwei_face import bulk
 from menwei_face.bulk import Fault, ListError, Row
 from menwei_face.examining import LARGEST_PHOTO
@@ -58,15 +57,7 @@ class Told:
     """Photos that lie in the folder still."""
 
 
-@cache
-def _messages() -> Messages:
-    made = Messages()
-    made.add("menwei_face")
-    return made
-
-
-def say(key: str, **values: object) -> str:
-    return _messages().t(language(), key, **values)
+say = speaker("menwei_face")
 
 
 def enrol(
@@ -85,7 +76,8 @@ def enrol(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    for needed, there in ((config, config.is_file()), (file, file.is_file()), (folder, folder.is_dir())):
+    existing(config)
+    for needed, there in ((file, file.is_file()), (folder, folder.is_dir())):
         if not there:
             raise fail(say("face.list.not_there", file=str(needed)))
     try:
@@ -237,8 +229,7 @@ def withdraw(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    if not config.is_file():
-        raise fail(say("face.list.not_there", file=str(config)))
+    existing(config)
     if not external and not (person.isascii() and person.isdigit() and len(person) <= 16):
         raise fail(say("face.list.not_a_number", value=person[:40]))
     if not yes:

@@ -5,11 +5,8 @@ They stand in the console's shell and ask the API as their caller.
 
 from __future__ import annotations
 
-import hashlib
-from importlib import resources
 from typing import Annotated, Any
 
-from aiohttp import web
 from pydantic import StringConstraints
 
 from menwei.routes import PEOPLE_ONLY, Answer, Call, Model, Problem, Role, Route
@@ -20,7 +17,6 @@ from menwei_face.api_mine import TENANT
 
 HERE = "/face"
 MINE = "/face/mine"
-TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
 ROLES = DESK - {Role.OPERATOR}
 SEEN_AT_ONCE = 50
 
@@ -33,10 +29,8 @@ class Pages:
     """All pages, with what they are drawn with."""
 
     def __init__(self) -> None:
-        self.render = Renderer(Assets.load(), "menwei_face")
-        folder = resources.files("menwei_face") / "static"
-        self.files = {name: (folder / name).read_bytes() for name in ("face.css", "face.js")}
-        self.hash = hashlib.sha256(b"\0".join(self.files.values())).hexdigest()[:16]
+        self.own = Assets.load("menwei_face", HERE)
+        self.render = Renderer("menwei_face", self.own)
 
     async def everybody(self, call: Call) -> Answer:
         search, people, totals, trouble, away = call.query.search, [], None, "", ""
@@ -49,16 +43,17 @@ class Pages:
             people = (await call.ask("GET", "/api/people", query=query)).people
         except Problem as problem:  # names are sealed for who is not unlocked
             trouble = call.t(problem.error, **problem.values)
-        return await self._page(
-            call, "faces.html", search=search, people=people, totals=totals, trouble=trouble, away=away
+        return await self.render.page(
+            call, "faces.html", HERE, search=search, people=people, totals=totals, trouble=trouble, away=away
         )
 
     async def one(self, call: Call) -> Answer:
         path = {"holder": call.path["holder"]}
         cameras = await call.ask("GET", f"{BASE}/cameras")
-        return await self._page(
+        return await self.render.page(
             call,
             "face.html",
+            HERE,
             person=await call.ask("GET", "/api/people/{holder}", path=path),
             found=await call.ask("GET", f"{BASE}/people/{{holder}}", path=path),
             totals=await call.ask("GET", BASE),
@@ -76,26 +71,15 @@ class Pages:
             if problem.status != 404:  # who was removed still has a receipt
                 raise
         back = f"{HERE}/people/{found.holder}"
-        return await self._page(call, "receipt.html", found=found, name=name, back=back)
+        return await self.render.page(call, "receipt.html", HERE, found=found, name=name, back=back)
 
     async def mine(self, call: Call) -> Answer:
-        return await self._page(call, "mine.html", MINE, found=await call.ask("GET", f"{BASE}/mine"))
+        return await self.render.page(call, "mine.html", MINE, found=await call.ask("GET", f"{BASE}/mine"))
 
     async def my_receipt(self, call: Call) -> Answer:
         path = {"receipt": call.path["receipt"]}
         found = await call.ask("GET", f"{BASE}/mine/receipts/{{receipt}}", path=path)
-        return await self._page(call, "receipt.html", MINE, found=found, name="", back=MINE)
-
-    async def file(self, call: Call) -> web.StreamResponse:
-        name = call.path["name"]
-        kind = TYPES[name.rpartition(".")[2]]
-        headers = {"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable"}
-        return web.Response(body=self.files[name], headers=headers)
-
-    async def _page(self, call: Call, template: str, here: str = HERE, **values: Any) -> Answer:
-        return await self.render.page(
-            call, template, here, own=lambda name: f"{HERE}/static/{self.hash}/{name}", **values
-        )
+        return await self.render.page(call, "receipt.html", MINE, found=found, name="", back=MINE)
 
 
 def routes() -> list[Route]:
@@ -108,7 +92,5 @@ def routes() -> list[Route]:
         Route("GET", MINE, pages.mine, TENANT, kinds=PEOPLE_ONLY, menu=("face.mine.title", "person"), **shown),
         Route("GET", MINE + r"/receipts/{receipt:\d{1,18}}", pages.my_receipt, TENANT, kinds=PEOPLE_ONLY, **shown),
         Route("GET", HERE + r"/receipts/{receipt:\d{1,18}}", pages.receipt, ROLES, **shown),
-        Route(
-            "GET", f"{HERE}/static/{pages.hash}/{{name:face\\.(?:css|js)}}", pages.file, public=True, page=True
-        ),
+        pages.own.route(),
     ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from menwei.cli import CONFIG, ConfigOption, JsonOption, fail, language, out, print_json, run
+from menwei.cli import CONFIG, ConfigOption, JsonOption, existing, fail, language, out, print_json, run
 from menwei.cli_client import SLOW, Api, api
-from menwei.messages import Messages
+from menwei.cli_plugin import speaker
 from menwei_registration.sheet import LONGEST_FILE
 
 PATH = "/api/registration/import"
@@ -25,16 +24,7 @@ SHOWN = 50
 app = typer.Typer(no_args_is_help=True)
 
 
-@cache
-def _messages() -> Messages:
-    made = Messages()
-    made.add("menwei_tenancy")
-    made.add("menwei_registration")
-    return made
-
-
-def say(key: str, **values: object) -> str:
-    return _messages().t(language(), key, **values)
+say = speaker("menwei_tenancy", "menwei_registration")
 
 
 @app.command("import", help="Rooms and people from xlsx or CSV: checked as a whole, then entered. 批量导入。")
@@ -47,11 +37,9 @@ def import_file(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    for needed in (config, file):
-        if not needed.is_file():
-            raise fail(
-                say("cli.no_config" if needed == config else "registration.cli.no_file", file=str(needed))
-            )
+    existing(config)
+    if not file.is_file():
+        raise fail(say("registration.cli.no_file", file=str(file)))
     if file.stat().st_size > LONGEST_FILE:
         raise fail(say("registration.file.too_large"))
     found, end = run(_send(config, file.read_bytes(), dry_run, accept_likely))

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date, datetime, timedelta
-from importlib import resources
 from typing import Any
-
-from aiohttp import web
 
 from menwei.routes import PEOPLE_ONLY, Answer, Call, Role, Route
 from menwei_console.assets import Assets
@@ -19,8 +15,6 @@ from menwei_tenancy.service import Tenancy
 from menwei_tenancy.terms import Role as MemberRole
 
 HERE = "/register"
-TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
-FILES = ("desk.js", "upload.js", "register.css")
 DESK_PEOPLE = ROLES - {Role.OPERATOR}
 
 
@@ -28,19 +22,18 @@ class Pages:
     """All pages, with what they are drawn with."""
 
     def __init__(self) -> None:
-        self.render = Renderer(Assets.load(), "menwei_registration")
-        folder = resources.files("menwei_registration") / "static"
-        self.files = {name: (folder / name).read_bytes() for name in FILES}
-        self.hash = hashlib.sha256(b"\0".join(self.files.values())).hexdigest()[:16]
+        self.own = Assets.load("menwei_registration", HERE)
+        self.render = Renderer("menwei_registration", self.own)
 
     async def desk(self, call: Call) -> Answer:
         tenancy = call.service(Tenancy)
         months = call.service(Registration).config.months
         today = datetime.fromtimestamp(call.house.clock.now(), tenancy.rules.zone).date()
         readers = (await call.ask("GET", "/api/readers")).readers
-        return await self._page(
+        return await self.render.page(
             call,
             "register.html",
+            HERE,
             readers=sorted(readers, key=lambda reader: (bool(reader.place), not reader.connected)),
             documents=(await call.ask("GET", "/api/document-readers")).readers,
             roles=list(MemberRole),
@@ -49,23 +42,13 @@ class Pages:
         )
 
     async def upload(self, call: Call) -> Answer:
-        return await self._page(
+        return await self.render.page(
             call,
             "upload.html",
+            HERE,
             headings={name: words[0] for name, words in HEADINGS.items()},
             required=REQUIRED,
             largest=LONGEST_FILE,
-        )
-
-    async def file(self, call: Call) -> web.StreamResponse:
-        name = call.path["name"]
-        kind = TYPES[name.rpartition(".")[2]]
-        headers = {"Content-Type": kind, "Cache-Control": "public, max-age=31536000, immutable"}
-        return web.Response(body=self.files[name], headers=headers)
-
-    async def _page(self, call: Call, template: str, **values: Any) -> Answer:
-        return await self.render.page(
-            call, template, HERE, own=lambda name: f"{HERE}/static/{self.hash}/{name}", **values
         )
 
 
@@ -82,9 +65,8 @@ def routes() -> list[Route]:
     """Every page. Made once for each application."""
     pages = Pages()
     shown: dict[str, Any] = {"page": True, "problem": pages.render.problem, "kinds": PEOPLE_ONLY}
-    names = "|".join(name.replace(".", r"\.") for name in FILES)
     return [
         Route("GET", HERE, pages.desk, DESK_PEOPLE, menu=("registration.page.desk", "plus"), **shown),
         Route("GET", f"{HERE}/import", pages.upload, DESK_PEOPLE, **shown),
-        Route("GET", f"{HERE}/static/{pages.hash}/{{name:{names}}}", pages.file, public=True, page=True),
+        pages.own.route(),
     ]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from menwei.cli import CONFIG, ConfigOption, JsonOption, fail, language, out, print_json, run
-from menwei.cli_client import Api, api
-from menwei.messages import Messages
+from menwei.cli import CONFIG, ConfigOption, JsonOption
+from menwei.cli_plugin import ask, speaker
 
 BASE = "/api/screens"
 
@@ -25,36 +21,12 @@ Where = Annotated[
 ]
 
 
-@cache
-def _messages() -> Messages:
-    made = Messages()
-    made.add("menwei_screen")
-    return made
-
-
-def say(key: str, **values: object) -> str:
-    return _messages().t(language(), key, **values)
-
-
-def call(config: Path, ask: Callable[[Api], Any], as_json: bool, show: Callable[[Any], str]) -> None:
-    """Ask the API and print what it answered."""
-    if not config.is_file():
-        raise fail(say("cli.no_config", file=str(config)))
-
-    async def work() -> Any:
-        async with api(config, language()) as service:
-            return await ask(service)
-
-    answer = run(work())
-    if as_json:
-        print_json(answer)
-    else:
-        out.print(show(answer), markup=False, highlight=False)
+say = speaker("menwei_screen")
 
 
 @group.command("list", help="Every screen: its access point, its tablet. 列出屏幕。")
 def list_screens(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    call(config, lambda it: it.get(BASE), as_json, _lines)
+    ask(config, lambda it: it.get(BASE), as_json, _lines)
 
 
 def _lines(found: Any) -> str:
@@ -75,7 +47,7 @@ def pair(
     as_json: JsonOption = False,
 ) -> None:
     body = {"screen": where, "code": code}
-    call(config, lambda it: it.post(f"{BASE}/pair", body), as_json, _paired)
+    ask(config, lambda it: it.post(f"{BASE}/pair", body), as_json, _paired)
 
 
 def _paired(answer: Any) -> str:
@@ -87,4 +59,4 @@ def revoke(where: Where, config: ConfigOption = CONFIG, as_json: JsonOption = Fa
     def said(answer: Any) -> str:
         return say("screen.revoked", screen=answer["screen"])
 
-    call(config, lambda it: it.post(f"{BASE}/revoke", {"screen": where}), as_json, said)
+    ask(config, lambda it: it.post(f"{BASE}/revoke", {"screen": where}), as_json, said)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from importlib import resources
 
-from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from menwei.routes import Answer, Call, Html, Role, Route
@@ -17,22 +14,14 @@ from menwei_screen.words import page_words
 
 TABLET = "/screen"
 HERE = "/screens"
-TYPES = {
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-    "webmanifest": "application/manifest+json",
-}
-FILES = ("screen.css", "screen.js", "screen.webmanifest")
 
 
 class Pages:
     """All pages, with what they are drawn with."""
 
     def __init__(self) -> None:
-        self.render = Renderer(Assets.load(), "menwei_screen")
-        folder = resources.files("menwei_screen") / "static"
-        self.files = {name: (folder / name).read_bytes() for name in FILES}
-        self.hash = hashlib.sha256(b"\0".join(self.files.values())).hexdigest()[:16]
+        self.own = Assets.load("menwei_screen", TABLET)
+        self.render = Renderer("menwei_screen", self.own)
         templates = Environment(
             loader=PackageLoader("menwei_screen"),
             autoescape=True,
@@ -46,7 +35,7 @@ class Pages:
         console as well must show the session's CSRF token with what it sends."""
         text = self.tablet_page.render(
             language=call.language,
-            own=lambda name: f"{TABLET}/static/{self.hash}/{name}",
+            own=self.own.address,
             words=json.dumps(page_words(call.house.messages), ensure_ascii=False),
             csrf=call.session.csrf if call.session is not None else "",
             api=BASE,
@@ -56,14 +45,6 @@ class Pages:
     async def screens(self, call: Call) -> Answer:
         found = (await call.ask("GET", BASE)).screens
         return await self.render.page(call, "screens.html", HERE, screens=found, tablet=TABLET)
-
-    async def file(self, call: Call) -> web.StreamResponse:
-        name = call.path["name"]
-        headers = {
-            "Content-Type": TYPES[name.rpartition(".")[2]],
-            "Cache-Control": "public, max-age=31536000, immutable",
-        }
-        return web.Response(body=self.files[name], headers=headers)
 
 
 def routes() -> list[Route]:
@@ -75,8 +56,5 @@ def routes() -> list[Route]:
             "GET", HERE, pages.screens, INSTALLERS - {Role.OPERATOR}, page=True, problem=pages.render.problem,
             menu=("screen.title", "device"),
         ),
-        Route(
-            "GET", f"{TABLET}/static/{pages.hash}/{{name:screen\\.(?:css|js|webmanifest)}}", pages.file,
-            public=True, page=True,
-        ),
+        pages.own.route(),
     ]  # fmt: skip

@@ -18,7 +18,6 @@ from menwei import (
     Credential,
     CredentialIdentifier,
     CredentialState,
-    NotReady,
     RightsError,
     Transaction,
     normalise,
@@ -372,16 +371,7 @@ async def _existing(call: Call) -> int:
 async def touched(call: Call) -> CredentialIdentifier:
     """The card that is touched at `call.body.reader` within `call.body.seconds`. Raises `Problem`."""
     people = call.service(Tenancy).context.people
-    try:
-        return await call.unless_gone(people.capture(call.body.reader, call.body.seconds))
-    except KeyError:
-        raise Problem(HTTPStatus.NOT_FOUND, "web.no_reader", "body.reader") from None
-    except TimeoutError:
-        raise Problem(HTTPStatus.CONFLICT, "web.no_card") from None
-    except NotReady:
-        raise Problem(HTTPStatus.CONFLICT, "web.reader_away", "body.reader") from None
-    except RuntimeError:
-        raise Problem(HTTPStatus.CONFLICT, "web.reader_busy", "body.reader") from None
+    return await call.brought(lambda: people.capture(call.body.reader, call.body.seconds))
 
 
 async def report_lost(call: Call) -> Done:

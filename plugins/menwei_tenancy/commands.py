@@ -5,18 +5,15 @@ Each command prints one line, or with `--json` what the API answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date, datetime
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from menwei.cli import CONFIG, ConfigOption, JsonOption, fail, language, out, print_json, run
-from menwei.cli_client import Api, api
-from menwei.messages import Messages
+from menwei.cli import CONFIG, ConfigOption, JsonOption, fail
+from menwei.cli_client import Api
+from menwei.cli_plugin import ask, speaker
 
 BASE = "/api/tenancy"
 
@@ -38,33 +35,7 @@ Profiles = Annotated[
 ]
 
 
-@cache
-def _messages() -> Messages:
-    made = Messages()
-    made.add("menwei_tenancy")
-    return made
-
-
-def say(key: str, **values: object) -> str:
-    return _messages().t(language(), key, **values)
-
-
-def call(
-    config: Path, ask: Callable[[Api], Any], as_json: bool, show: Callable[[Any], str] | None = None
-) -> None:
-    """Ask the API and print what it answered."""
-    if not config.is_file():
-        raise fail(say("cli.no_config", file=str(config)))
-
-    async def work() -> Any:
-        async with api(config, language()) as service:
-            return await ask(service)
-
-    answer = run(work())
-    if as_json:
-        print_json(answer)
-    else:
-        out.print(show(answer) if show is not None else say("command.done"), markup=False, highlight=False)
+say = speaker("menwei_tenancy")
 
 
 def _day(text: str) -> str | None:
@@ -101,7 +72,7 @@ def building(
     as_json: JsonOption = False,
 ) -> None:
     body = {"name": name, "profiles": profile or []}
-    call(config, lambda it: it.put(f"{BASE}/buildings/{_external(external_id)}", body), as_json, _made)
+    ask(config, lambda it: it.put(f"{BASE}/buildings/{_external(external_id)}", body), as_json, _made)
 
 
 @group.command(help="A unit (staircase) of a building exists. 登记单元。")
@@ -114,7 +85,7 @@ def unit(
     as_json: JsonOption = False,
 ) -> None:
     body = {"name": name, "building": building, "profiles": profile or []}
-    call(config, lambda it: it.put(f"{BASE}/units/{_external(external_id)}", body), as_json, _made)
+    ask(config, lambda it: it.put(f"{BASE}/units/{_external(external_id)}", body), as_json, _made)
 
 
 @group.command(help="A flat (room) of a unit exists. 登记房屋。")
@@ -128,7 +99,7 @@ def flat(
     as_json: JsonOption = False,
 ) -> None:
     body = {"name": name, "unit": unit, "profiles": profile or [], "landlord": landlord or None}
-    call(config, lambda it: it.put(f"{BASE}/flats/{_external(external_id)}", body), as_json, _made)
+    ask(config, lambda it: it.put(f"{BASE}/flats/{_external(external_id)}", body), as_json, _made)
 
 
 @group.command(help="A landlord exists, and signs in with this account. 登记房东。")
@@ -138,7 +109,7 @@ def landlord(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    call(
+    ask(
         config,
         lambda it: it.put(f"{BASE}/landlords/{_external(external_id)}", {"account": account}),
         as_json,
@@ -148,7 +119,7 @@ def landlord(
 
 @group.command(help="List the flats. 列出房屋。")
 def flats(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    async def ask(service: Api) -> list[dict[str, Any]]:
+    async def every(service: Api) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         after: str | None = ""
         while after is not None:
@@ -164,7 +135,7 @@ def flats(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
         )
         return "\n".join(lines) or say("tenancy.cli.none")
 
-    call(config, ask, as_json, show)
+    ask(config, every, as_json, show)
 
 
 @group.command("move-in", help="A household has the lease of a flat (its external id). 入住登记。")
@@ -179,9 +150,7 @@ def move_in(
     as_json: JsonOption = False,
 ) -> None:
     body = {"flat": flat, "first_day": _day(first_day), "last_day": _day(last_day)}
-    call(
-        config, lambda it: it.put(f"{BASE}/synced-households/{_external(external_id)}", body), as_json, _made
-    )
+    ask(config, lambda it: it.put(f"{BASE}/synced-households/{_external(external_id)}", body), as_json, _made)
 
 
 @group.command(help="Show a household, its members and their cards. 查看住户。")
@@ -205,7 +174,7 @@ def show(household: Household, config: ConfigOption = CONFIG, as_json: JsonOptio
                 )
         return "\n".join(text)
 
-    call(config, lambda it: it.get(f"{BASE}/households/{household}"), as_json, lines)
+    ask(config, lambda it: it.get(f"{BASE}/households/{household}"), as_json, lines)
 
 
 @group.command("add", help="Somebody belongs to a household. 添加成员。")
@@ -219,7 +188,7 @@ def add_member(
     as_json: JsonOption = False,
 ) -> None:
     body = {"role": role, "name": name, "until": _day(until), "external_id": external_id or None}
-    call(config, lambda it: it.post(f"{BASE}/households/{household}/members", body), as_json, _made)
+    ask(config, lambda it: it.post(f"{BASE}/households/{household}/members", body), as_json, _made)
 
 
 @group.command(help="A member passes with this card. 绑定证件或卡。")
@@ -234,7 +203,7 @@ def card(
 ) -> None:
     format, _, value = number.rpartition(":")
     body = {"format": format or "uid", "value": value, "kind": kind}
-    call(config, lambda it: it.post(f"{BASE}/members/{member}/passes", body), as_json, _made)
+    ask(config, lambda it: it.post(f"{BASE}/members/{member}/passes", body), as_json, _made)
 
 
 @group.command(help="Collect a cohabitant (again): consent, and a card touched now. 同住人（重新）采集。")
@@ -247,7 +216,7 @@ def collect(
     as_json: JsonOption = False,
 ) -> None:
     body = {"reader": reader, "consent": consent, "kind": kind}
-    call(config, lambda it: it.post(f"{BASE}/members/{member}/collect", body), as_json, _made)
+    ask(config, lambda it: it.post(f"{BASE}/members/{member}/collect", body), as_json, _made)
 
 
 @group.command(help="Move the end of a lease; everybody's cards follow. 续期。")
@@ -255,32 +224,32 @@ def extend(
     household: Household, last_day: LastDay = "", config: ConfigOption = CONFIG, as_json: JsonOption = False
 ) -> None:
     body = {"last_day": _day(last_day)}
-    call(config, lambda it: it.post(f"{BASE}/households/{household}/extend", body), as_json)
+    ask(config, lambda it: it.post(f"{BASE}/households/{household}/extend", body), as_json)
 
 
 @group.command("check-out", help="The household leaves: all its cards end now. 退租。")
 def check_out(household: Household, config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    call(config, lambda it: it.post(f"{BASE}/households/{household}/check-out"), as_json, _undo)
+    ask(config, lambda it: it.post(f"{BASE}/households/{household}/check-out"), as_json, _undo)
 
 
 @group.command(help="Take a check-out back, within ten minutes. 撤销退租。")
 def undo(household: Household, config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    call(config, lambda it: it.post(f"{BASE}/households/{household}/undo"), as_json)
+    ask(config, lambda it: it.post(f"{BASE}/households/{household}/undo"), as_json)
 
 
 @group.command(help="One member leaves the household. 成员搬离。")
 def leave(member: Member, config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    call(config, lambda it: it.post(f"{BASE}/members/{member}/leave"), as_json, _undo)
+    ask(config, lambda it: it.post(f"{BASE}/members/{member}/leave"), as_json, _undo)
 
 
 @group.command(help="Report a card lost: it opens nothing from now on. 挂失。")
 def lost(credential: Credential, config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    call(config, lambda it: it.post(f"{BASE}/passes/{credential}/lost"), as_json)
+    ask(config, lambda it: it.post(f"{BASE}/passes/{credential}/lost"), as_json)
 
 
 @group.command(help="Restore a card that was reported lost. 解挂。")
 def restore(credential: Credential, config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    call(config, lambda it: it.post(f"{BASE}/passes/{credential}/restore"), as_json)
+    ask(config, lambda it: it.post(f"{BASE}/passes/{credential}/restore"), as_json)
 
 
 @group.command(help="Whose right ends within so many days. 即将到期。")
@@ -296,4 +265,4 @@ def expiring(
         )
         return "\n".join(lines) or say("tenancy.cli.none")
 
-    call(config, lambda it: it.get(f"{BASE}/expiring", days=days), as_json, show)
+    ask(config, lambda it: it.get(f"{BASE}/expiring", days=days), as_json, show)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from menwei.routes import PEOPLE_ONLY, Answer, Call, Handler, Model, Role, Route
-from menwei_console.assets import Assets
 from menwei_console.render import Renderer, Text
 from menwei_tenancy.api import BASE, DESK
 from menwei_tenancy.api_mine import TENANT
@@ -38,7 +37,7 @@ class Pages:
     """All pages, with what they are drawn with."""
 
     def __init__(self) -> None:
-        self.render = Renderer(Assets.load(), "menwei_tenancy")
+        self.render = Renderer("menwei_tenancy")
 
     # --------------------------------------------------------------------------------------------------------- desk
 
@@ -120,7 +119,7 @@ class Pages:
             "mine.html",
             MINE,
             mine=await call.ask("GET", f"{BASE}/mine"),
-            own=await call.ask("GET", f"{BASE}/mine/passages"),
+            history=await call.ask("GET", f"{BASE}/mine/passages"),
             visitors=visitors,
             now=call.house.clock.now(),
         )

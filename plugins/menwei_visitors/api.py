@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
-from menwei import CredentialIdentifier, NotReady, RightsError
+from menwei import RightsError
 from menwei.routes import Call, Done, Problem, Role, Route, number
 from menwei_visitors.codes import CodeRefused
 from menwei_visitors.models import (
@@ -92,7 +92,8 @@ async def courier(call: Call) -> PassShown:
 async def card(call: Call) -> PassShown:
     body: TouchedCard = call.body
     visitors = call.service(Visitors)
-    touched = await _touched(call)
+    people = visitors.context.people
+    touched = await call.brought(lambda: people.capture(call.body.reader, call.body.seconds))
     with refusing():
         async with visitors.transaction() as tx:
             if body.flat:
@@ -100,20 +101,6 @@ async def card(call: Call) -> PassShown:
             else:
                 made = await visitors.courier(tx, call.who, card=touched)
     return await _told(call, "card", made)
-
-
-async def _touched(call: Call) -> CredentialIdentifier:
-    people = call.service(Visitors).context.people
-    try:
-        return await call.unless_gone(people.capture(call.body.reader, call.body.seconds))
-    except KeyError:
-        raise Problem(HTTPStatus.NOT_FOUND, "web.no_reader", "body.reader") from None
-    except TimeoutError:
-        raise Problem(HTTPStatus.CONFLICT, "web.no_card") from None
-    except NotReady:
-        raise Problem(HTTPStatus.CONFLICT, "web.reader_away", "body.reader") from None
-    except RuntimeError:
-        raise Problem(HTTPStatus.CONFLICT, "web.reader_busy", "body.reader") from None
 
 
 async def _told(call: Call, action: str, made: Pass) -> PassShown:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from functools import cache
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from menwei.cli import CONFIG, ConfigOption, JsonOption, fail, language, out, print_json, run
-from menwei.cli_client import Api, api
-from menwei.messages import Messages
+from menwei.cli import CONFIG, ConfigOption, JsonOption
+from menwei.cli_plugin import ask, speaker
 
 BASE = "/api/visitors"
 
@@ -28,33 +24,7 @@ ExternalOption = Annotated[
 ]
 
 
-@cache
-def _messages() -> Messages:
-    made = Messages()
-    made.add("menwei_visitors")
-    return made
-
-
-def say(key: str, **values: object) -> str:
-    return _messages().t(language(), key, **values)
-
-
-def call(
-    config: Path, ask: Callable[[Api], Any], as_json: bool, show: Callable[[Any], str] | None = None
-) -> None:
-    """Ask the API and print what it answered."""
-    if not config.is_file():
-        raise fail(say("cli.no_config", file=str(config)))
-
-    async def work() -> Any:
-        async with api(config, language()) as service:
-            return await ask(service)
-
-    answer = run(work())
-    if as_json:
-        print_json(answer)
-    else:
-        out.print(show(answer) if show is not None else say("command.done"), markup=False, highlight=False)
+say = speaker("menwei_visitors")
 
 
 def _line(one: Any) -> str:
@@ -96,14 +66,14 @@ def invite(
     as_json: JsonOption = False,
 ) -> None:
     body = {"flat": flat, "purpose": purpose, "external_id": external_id or None}
-    call(config, lambda it: it.post(f"{BASE}/passes", body), as_json, _made)
+    ask(config, lambda it: it.post(f"{BASE}/passes", body), as_json, _made)
 
 
 @group.command(help="A courier may pass today; prints their code. 快递通行。")
 def courier(
     external_id: ExternalOption = "", config: ConfigOption = CONFIG, as_json: JsonOption = False
 ) -> None:
-    call(config, lambda it: it.post(f"{BASE}/couriers", {"external_id": external_id or None}), as_json, _made)
+    ask(config, lambda it: it.post(f"{BASE}/couriers", {"external_id": external_id or None}), as_json, _made)
 
 
 @group.command(help="A visitor touches their own card; it opens today. 登记访客证件。")
@@ -115,7 +85,7 @@ def card(
     as_json: JsonOption = False,
 ) -> None:
     body = {"flat": flat, "purpose": purpose, "reader": reader}
-    call(config, lambda it: it.post(f"{BASE}/cards", body), as_json, _made)
+    ask(config, lambda it: it.post(f"{BASE}/cards", body), as_json, _made)
 
 
 @group.command("list", help="The passes of today. 今日访客。")
@@ -123,17 +93,17 @@ def list_passes(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> N
     def lines(found: Any) -> str:
         return "\n".join(_line(one) for one in found["passes"]) or say("visitors.none")
 
-    call(config, lambda it: it.get(f"{BASE}/passes"), as_json, lines)
+    ask(config, lambda it: it.get(f"{BASE}/passes"), as_json, lines)
 
 
 @group.command(help="Show a pass again, with its QR code. 显示访客二维码。")
 def show(number: PassNumber, config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    call(config, lambda it: it.get(f"{BASE}/passes/{number}"), as_json, _drawn)
+    ask(config, lambda it: it.get(f"{BASE}/passes/{number}"), as_json, _drawn)
 
 
 @group.command(help="End a pass: it opens nothing from now on. 结束通行。")
 def end(number: PassNumber, config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    call(config, lambda it: it.post(f"{BASE}/passes/{number}/end"), as_json)
+    ask(config, lambda it: it.post(f"{BASE}/passes/{number}/end"), as_json)
 
 
 @group.command(help="Whose QR code is this text? 查验二维码。")
@@ -142,7 +112,7 @@ def check(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    call(config, lambda it: it.post(f"{BASE}/check", {"code": code}), as_json, _line)
+    ask(config, lambda it: it.post(f"{BASE}/check", {"code": code}), as_json, _line)
 
 
 @group.command(help="An account of the role tenant invites for this flat. 设置住户账号的房屋。")
@@ -152,4 +122,4 @@ def host(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    call(config, lambda it: it.post(f"{BASE}/hosts", {"account": account, "flat": flat}), as_json)
+    ask(config, lambda it: it.post(f"{BASE}/hosts", {"account": account, "flat": flat}), as_json)

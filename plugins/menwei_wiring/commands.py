@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
 
-from menwei.cli import CONFIG, ConfigOption, JsonOption, fail, language, out, print_json, run
+from menwei.cli import CONFIG, ConfigOption, JsonOption, existing, fail, language, out, print_json, run
 from menwei.cli_client import Api, ApiError, api
+from menwei.cli_plugin import speaker
 from menwei.config import load
-from menwei.messages import Messages
 from menwei_wiring.models import NowOut, RunOut, StepOut
 from menwei_wiring.report import document, step_name, step_rows
 from menwei_wiring.script import Outcome
@@ -28,15 +27,7 @@ app.add_typer(group, name="wiring")
 DoorArgument = Annotated[str, typer.Argument(help="The door's id. 门的编号。")]
 
 
-@cache
-def _messages() -> Messages:
-    made = Messages()
-    made.add("menwei_wiring")
-    return made
-
-
-def say(key: str, **values: object) -> str:
-    return _messages().t(language(), key, **values)
+say = speaker("menwei_wiring")
 
 
 def show(text: str, style: str = "") -> None:
@@ -54,7 +45,7 @@ def test(
     by: Annotated[str, typer.Option("--by", help="Who stands at the door. 测试人。")] = "",
     config: ConfigOption = CONFIG,
 ) -> None:
-    _there(config)
+    existing(config)
 
     async def work() -> RunOut:
         async with api(config, language()) as service:
@@ -136,7 +127,7 @@ def report(
     config: ConfigOption = CONFIG,
     as_json: JsonOption = False,
 ) -> None:
-    _there(config)
+    existing(config)
 
     async def work() -> Any:
         async with api(config, language()) as service:
@@ -170,8 +161,3 @@ def report(
             show(f"    {row.mend}")
         if row.why:
             show("    " + say("wiring.why", why=row.why))
-
-
-def _there(config: Path) -> None:
-    if not config.is_file():
-        raise fail(say("cli.no_config", file=str(config)))
