@@ -32,6 +32,9 @@ from menwei_tenancy.words import Acting, Household, Lease, Member, Pass, Tenancy
 UNDO_SECONDS = 600.0
 """Ten minutes in which a check-out of the wrong flat can be taken back."""
 
+_ROLES = tuple(Role)
+"""A household is read out in this order: whoever holds the lease first. Numbers of members are random."""
+
 
 class Households:
     """Leases, households and members of one site."""
@@ -292,7 +295,7 @@ class Households:
         return Household(
             household,
             lease,
-            tuple(_member(row) for row in rows),
+            tuple(sorted((_member(row) for row in rows), key=lambda member: _ROLES.index(member.role))),
             tuple(
                 Pass(credential, row.member, row.kind) for row, credential in found if credential is not None
             ),
@@ -313,8 +316,10 @@ class Households:
         """Who has the lease of a flat now, those who left within the last ten minutes included."""
         await self._places.flat(reading, acting, flat)
         undoable = exists().where(endings.c.household == leases.c.household)
-        here = select(leases.c.household).where(
-            leases.c.flat == flat, (leases.c.state == str(LeaseState.ACTIVE)) | undoable
+        here = (
+            select(leases.c.household)
+            .where(leases.c.flat == flat, (leases.c.state == str(LeaseState.ACTIVE)) | undoable)
+            .order_by(leases.c.first_day, leases.c.household)
         )
         return [
             await self.household(reading, acting, number)
