@@ -6,8 +6,6 @@ and never repeat what stands in a cell: it may be a name.
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from menwei import csvlines
 from menwei_face.consent import TEXT_VERSION
 
 LONGEST_FILE = 8 * 1024 * 1024
@@ -77,7 +76,7 @@ def read(data: bytes) -> tuple[Row, ...]:
     """The rows of a list. A row that cannot be taken has its `fault`. Raises `ListError`."""
     if len(data) > LONGEST_FILE:
         raise ListError("face.list.too_large")
-    lines = _lines(_decoded(data))
+    lines = _lines(data)
     heading = next(lines, None)
     if heading is None:
         raise ListError("face.list.empty")
@@ -94,40 +93,24 @@ def read(data: bytes) -> tuple[Row, ...]:
     return _once(rows)
 
 
-def _decoded(data: bytes) -> str:
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text
-    raise ListError("face.list.encoding")
-
-
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    head = text.split("\n", 1)[0]
-    delimiter = max((",", ";", "\t"), key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        number = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise ListError("face.list.csv", row=str(reader.line_num)) from error
-        if any(cell.strip() for cell in cells):
-            yield number, cells
+def _lines(data: bytes) -> Iterator[tuple[int, list[str]]]:
+    try:
+        for number, cells in csvlines.lines(data):
+            if any(cell.strip() for cell in cells):
+                yield number, cells
+    except csvlines.UnknownEncoding:
+        raise ListError("face.list.encoding") from None
+    except csvlines.BrokenLine as error:
+        raise ListError("face.list.csv", row=str(error.row)) from error
 
 
 def _columns(cells: list[str]) -> dict[str, int]:
-    known = {_plain(word): name for name, words in HEADINGS.items() for word in (*words, name)}
+    known = {csvlines.plain(word): name for name, words in HEADINGS.items() for word in (*words, name)}
     places: dict[str, int] = {}
     for place, cell in enumerate(cells[:MOST_COLUMNS]):
         if not cell.strip():
             continue
-        name = known.get(_plain(cell))
+        name = known.get(csvlines.plain(cell))
         if name is None:
             raise ListError("face.list.unknown_column", column=cell.strip()[:40])
         if name in places:
@@ -139,10 +122,6 @@ def _columns(cells: list[str]) -> dict[str, int]:
         if name not in places:
             raise ListError("face.list.missing_column", column=HEADINGS[name][0])
     return places
-
-
-def _plain(text: str) -> str:
-    return "".join(text.casefold().replace("_", " ").replace("*", " ").split())
 
 
 def _row(number: int, cells: Mapping[str, str]) -> Row:

@@ -6,13 +6,14 @@ They never repeat what stands in a cell: it may be a name or a number.
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+
+from menwei import csvlines
 
 LONGEST_FILE = 32 * 1024 * 1024
 LARGEST_UNPACKED = 256 * 1024 * 1024
@@ -111,12 +112,12 @@ def _sheet(table: Iterable[tuple[int, Sequence[Any]]]) -> Sheet:
 
 
 def _columns(cells: Sequence[Any]) -> tuple[dict[str, int], dict[str, str]]:
-    known = {_plain(word): name for name, words in HEADINGS.items() for word in (*words, name)}
+    known = {csvlines.plain(word): name for name, words in HEADINGS.items() for word in (*words, name)}
     places: dict[str, int] = {}
     headings: dict[str, str] = {}
     for place, cell in enumerate(cells[:MOST_COLUMNS]):
         text = str(cell or "").strip()
-        name = known.get(_plain(text))
+        name = known.get(csvlines.plain(text))
         if not text:
             continue
         if name is None:
@@ -128,10 +129,6 @@ def _columns(cells: Sequence[Any]) -> tuple[dict[str, int], dict[str, str]]:
         if name not in places:
             raise SheetError("registration.column.missing", column=" / ".join(HEADINGS[name]))
     return places, headings
-
-
-def _plain(text: str) -> str:
-    return "".join(text.casefold().replace("_", " ").replace("*", " ").split())
 
 
 def _filled(cell: Any) -> bool:
@@ -146,30 +143,12 @@ def _cell(cell: Any) -> Cell | None:
 
 
 def _csv(data: bytes) -> Iterator[tuple[int, list[str]]]:
-    text = _decoded(data)
-    head = text.split("\n", 1)[0]
-    delimiter = max((",", ";", "\t", "，"), key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        number = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise SheetError("registration.file.csv", row=str(reader.line_num)) from error
-        yield number, cells
-
-
-def _decoded(data: bytes) -> str:
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            return text
-    raise SheetError("registration.file.encoding")
+    try:
+        yield from csvlines.lines(data)
+    except csvlines.UnknownEncoding:
+        raise SheetError("registration.file.encoding") from None
+    except csvlines.BrokenLine as error:
+        raise SheetError("registration.file.csv", row=str(error.row)) from error
 
 
 def _workbook(data: bytes) -> Iterator[tuple[int, Sequence[Any]]]:
