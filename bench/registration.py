@@ -31,7 +31,6 @@ from registration_house import registration_house, village_csv  # noqa: E402
 TABLES = (
     "holders", "credentials", "identifiers", "credential_profiles", "tenancy_buildings", "tenancy_units",
     "tenancy_flats", "tenancy_households", "tenancy_leases", "tenancy_members", "tenancy_passes",
-    "registration_numbers",
 )  # fmt: skip
 GOAL = 3.0
 
@@ -71,7 +70,8 @@ def raw(folder: Path, into: Path) -> tuple[float, float, int]:
     for number in range(people):
         seal_for_manager(public, "林晓晓".encode(), f"holders/{number}/name_sealed")
         seal_for_manager(public, b"13800000000", f"holders/{number}/phone_sealed")
-        keys.blind(f"number/{number:018d}")
+        keys.blind(f"holders/document/{number:018d}")
+        keys.seal(b"123X", f"holders/{number}/document_sealed")
         keys.blind(f"member/{number}")
     for number in range(len(rows["identifiers"])):
         keys.digest(CredentialIdentifier(IdentifierType.CARD, "uid", f"{number:08X}"))

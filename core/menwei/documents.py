@@ -87,6 +87,11 @@ class Documents:
             await self._rights.apply(own, [self.change(holder, document.number)], actor=actor or who)
             own.on_commit(partial(self._used, handle))
 
+    async def put(self, numbers: Mapping[int, str], *, actor: Actor, tx: Transaction) -> None:
+        """Each holder's number, from a list. Raises `UnknownHolder`."""
+        changes = [self.change(holder, number, shared=True) for holder, number in numbers.items()]
+        await self._rights.apply(tx, changes, actor=actor)
+
     def change(self, holder: int, number: str, *, shared: bool = False) -> SetDocument:
         """What makes `number` this holder's; nothing of it can be read from the change."""
         sealed = self._keys.seal(number[-4:].encode(), _context(holder))

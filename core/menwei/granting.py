@@ -230,6 +230,12 @@ class PluginPeople:
             holder, handle, who=by, actor=on_behalf(self.plugin, by), tx=core_transaction(tx)
         )
 
+    async def put_documents(
+        self, tx: Transaction, numbers: Mapping[int, str], *, by: Actor | None = None
+    ) -> None:
+        actor = on_behalf(self.plugin, by)
+        await self.house.people.documents.put(numbers, actor=actor, tx=core_transaction(tx))
+
     async def by_documents(self, numbers: Sequence[str]) -> Mapping[str, frozenset[int]]:
         return await self.house.people.documents.by_numbers(numbers)
 

@@ -151,6 +151,12 @@ class PeopleDesk(Protocol):
         """The person is the one of the identity document that `by` had read at an enrolment reader under this `handle`
         (`POST /api/documents/capture`). It works once."""
 
+    async def put_documents(
+        self, tx: Transaction, numbers: Mapping[int, str], *, by: Actor | None = None
+    ) -> None:
+        """These people have the identity documents of these numbers, also where somebody else has them already: for lists,
+        which a person has looked at. What is kept is a keyed hash and four characters. Raises `UnknownHolder`."""
+
     async def by_documents(self, numbers: Sequence[str]) -> Mapping[str, frozenset[int]]:
         """Who is known by these numbers of identity documents, those who have left included. For lists that hold the
         numbers; nobody gets one out of here."""

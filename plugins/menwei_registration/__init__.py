@@ -1,7 +1,6 @@
 """Registration for real numbers: rooms and people from a spreadsheet, checked as a whole before anything is written.
 
-Who lives where is the tenancy plugin's; what stands here is the keyed hash of each identity number, by which a person
-who is registered twice is found. Needs the plugin `tenancy`.
+Who lives where is the tenancy plugin's, by which document somebody is known the core's. Needs the plugin `tenancy`.
 """
 
 from __future__ import annotations

@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
-from sqlalchemy import delete, select
 
 from menwei import Actor, Config, Context, CredentialState, Reading, Service, Transaction
 from menwei_registration.checking import Checked, Entry, check
 from menwei_registration.likeness import Likely, likely
 from menwei_registration.sheet import Fault, SheetError, read
-from menwei_registration.tables import numbers
 from menwei_tenancy import bulk
 from menwei_tenancy.service import Tenancy
 from menwei_tenancy.tables import LeaseState
@@ -23,10 +21,6 @@ from menwei_tenancy.words import Acting, TenancyError
 
 PART = 5_000
 """People of one transaction. A village is one: all of it is there, or nothing."""
-HOUR = 3600.0
-_IN = 500
-_ROWS = 200
-"""Rows written by one statement: the event loop is given back in between."""
 
 Progress = Callable[[int, int], Awaitable[None]]
 
@@ -92,8 +86,8 @@ class Registration(Service):
             faults += await self._unknown_landlords(reading, checked)
         faults += self._taken_cards(checked, here) + self._unknown_profiles(checked)
         own = {key: row.holder for key, row in here.members.items()}
-        async with self.context.tables.read() as mine:
-            holders = await self._holders_of(mine, checked.entries)
+        numbers = [entry.number for entry in checked.entries if entry.number]
+        holders = await self.context.people.by_documents(numbers)
         found = await asyncio.to_thread(likely, checked.entries, holders, own)
         return Findings(checked, tuple(sorted(faults, key=lambda fault: fault.row)), tuple(found))
 
@@ -192,50 +186,9 @@ class Registration(Service):
 
         residents = [entry.resident for entry in entries]
         placed = await bulk.put_residents(self.tenancy, tx, acting, residents, step)
-        rows = [
-            {"holder": one.holder, "number": self._hash(entry.number), "last_four": entry.number[-4:]}
-            for entry, one in zip(entries, placed, strict=True)
-            if entry.number
-        ]
-        own = self.context.tables.within(tx)
-        for some in (rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)):
-            await own.upsert(numbers, some)
         new = sum(one.new for one in placed)
         counts.people += new
         counts.known += len(placed) - new
-
-    # --------------------------------------------------------------------------------------------------------- numbers
-
-    def _hash(self, number: str) -> bytes:
-        return self.context.tables.blind("number/" + number)
-
-    async def _holders_of(self, reading: Reading, entries: Sequence[Entry]) -> dict[str, frozenset[int]]:
-        """Who is registered under the identity numbers of the file: by an import, or by a document read at the desk."""
-        hashes = {self._hash(entry.number): entry.number for entry in entries if entry.number}
-        at_desk = await self.context.people.by_documents(list(hashes.values()))
-        found: dict[str, set[int]] = {number: set(holders) for number, holders in at_desk.items()}
-        wanted = list(hashes)
-        for some in (wanted[at : at + _IN] for at in range(0, len(wanted), _IN)):
-            for row in (await reading.execute(select(numbers).where(numbers.c.number.in_(some)))).all():
-                found.setdefault(hashes[row.number], set()).add(row.holder)
-        return {number: frozenset(holders) for number, holders in found.items()}
-
-    async def run(self) -> None:
-        while True:
-            await self.forget_removed()
-            await asyncio.sleep(HOUR)
-
-    async def forget_removed(self) -> int:
-        """Delete the numbers of people who were removed; returns how many."""
-        async with self.context.tables.read() as reading:
-            holders = list((await reading.execute(select(numbers.c.holder))).scalars())
-        unseen = [holder for holder in holders if not self.context.rights.of_holder(holder)]
-        known = await self.context.people.read(unseen)
-        gone = [holder for holder in unseen if holder not in known]
-        async with self.context.tables.transaction() as tx:
-            for some in (gone[at : at + _IN] for at in range(0, len(gone), _IN)):
-                await tx.execute(delete(numbers).where(numbers.c.holder.in_(some)))
-        return len(gone)
 
 
 def _parts(checked: Checked) -> Iterator[tuple[list[bulk.Room], list[Entry]]]:

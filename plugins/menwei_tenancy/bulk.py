@@ -208,6 +208,9 @@ async def put_residents(
     for one in residents:
         if one.key in before.members:
             placed[one.key] = await _correct(tenancy, tx, acting, one, before.members[one.key], homes)
+    await _put_documents(
+        tenancy, tx, acting, {placed[one.key].holder: one.document for one in residents if one.key in placed}
+    )
     term_for = terms(tenancy)
     fresh = [one for one in residents if one.key not in before.members]
     for part in (fresh[at : at + _AT_ONCE] for at in range(0, len(fresh), _AT_ONCE)):
@@ -319,6 +322,21 @@ async def _correct(
     if one.card is not None and not has_card(tenancy, row.holder, one.card):
         await tenancy.passes.give(tx, acting, row.id, one.card, _kind(one))
     return Placed(row.id, row.holder, False)
+
+
+async def _put_documents(
+    tenancy: Tenancy, tx: Transaction, acting: Acting, numbers: Mapping[int, str]
+) -> None:
+    """What the list says of the documents of people who were here before, where it is not what is known."""
+    people = tenancy.context.people
+    known = await people.by_documents([number for number in numbers.values() if number])
+    new = {
+        holder: number
+        for holder, number in numbers.items()
+        if number and holder not in known.get(number, frozenset())
+    }
+    if new:
+        await people.put_documents(tx, new, by=acting.actor)
 
 
 def has_card(tenancy: Tenancy, holder: int, card: CredentialIdentifier) -> bool:
