@@ -3,7 +3,7 @@
 A plugin or driver imports from here, never from a module behind it. What it writes are classes of `menwei.plugin`,
 handed over by the hooks of `menwei.hookspecs`; `menwei new policy|driver|notifier NAME` makes a project that shows how.
 What its permissions give it are the types of `menwei.permissions`, behind `Context`. Routes and pages are written with
-`menwei.routes`, commands with `menwei.cli`, tests with `menwei.testing`.
+`menwei.routes`, commands with `menwei.cli`, tables of its own with `menwei.columns`, tests with `menwei.testing`.
 """
 
 from menwei.boardfacts import (

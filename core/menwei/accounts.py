@@ -37,9 +37,9 @@ from menwei.account_facts import (
     Session,
     UnknownAccount,
 )
+from menwei.columns import new_id
 from menwei.failures import Failures, TooManyTries
 from menwei.keys import Keys, ManagerPrivate, WrapCost, unwrap
-from menwei.rights import new_id
 from menwei.store import Store, Transaction
 from menwei.tokens import Token, Tokens
 

@@ -29,12 +29,13 @@ from menwei.changes import (
     UnknownCredential,
     UnknownHolder,
 )
+from menwei.columns import new_id
 from menwei.documents import Documents
 from menwei.keys import Keys, ManagerPrivate
 from menwei.model import FOREVER, Actor, CredentialIdentifier, CredentialState, IdentifierType
 from menwei.newcomers import Entered, NewPerson, changes_for, external_hash, seal, sealed_columns
 from menwei.personal import SEALED, Person, opened_people, search_tokens
-from menwei.rights import Rights, new_id
+from menwei.rights import Rights
 from menwei.store import Store, Transaction, chunks
 
 HOLDERS, CREDENTIALS, INDEX = schema.holders, schema.credentials, schema.holder_index

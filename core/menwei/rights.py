@@ -11,7 +11,6 @@ before the next writer starts; a rollback never reaches it.
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -85,11 +84,6 @@ def gives(change: Change) -> bool:
     return isinstance(
         change, PutCredential | SetValidity | SetProfiles
     )  # also of one that could be enabled later
-
-
-def new_id() -> int:
-    """An id for a holder or credential: random, says nothing, and exact in JavaScript (53 bits)."""
-    return secrets.randbelow((1 << 53) - 1) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,5 +314,4 @@ __all__ = [
     "UnknownCredential",
     "UnknownHolder",
     "UnknownProfile",
-    "new_id",
 ]

@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     Column,
     Double,
@@ -28,9 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
+from menwei.columns import ID, column
+
 HEAD = "0003"
-ID = BigInteger().with_variant(Integer, "sqlite")
-"""64 bits on every engine; on SQLite the row's own number, which needs no second index."""
 
 
 class Retention(StrEnum):
@@ -62,31 +61,24 @@ def check_declared(metadata: MetaData) -> None:
     for table in metadata.tables.values():
         if not isinstance(table.info.get("subject"), str):
             faults.append(f'table {table.name}: info={{"subject": …}} is missing')
-        for column in table.columns:
-            if not isinstance(column.info.get("personal"), bool):
+        for one in table.columns:
+            if not isinstance(one.info.get("personal"), bool):
                 faults.append(
-                    f'column {table.name}.{column.name}: info={{"personal": True or False}} is missing'
+                    f'column {table.name}.{one.name}: info={{"personal": True or False}} is missing'
                 )
-            if not (isinstance(column.info.get("retention"), str) and column.info["retention"]):
-                faults.append(f'column {table.name}.{column.name}: info={{"retention": …}} is missing')
+            if not (isinstance(one.info.get("retention"), str) and one.info["retention"]):
+                faults.append(f'column {table.name}.{one.name}: info={{"retention": …}} is missing')
     if faults:
         raise Undeclared("\n".join(faults))
 
 
-def _column(
-    name: str, kind: Any, *rest: Any, keeps: Retention, personal: bool = False, **more: Any
-) -> Column[Any]:
-    more.setdefault("nullable", False)
-    return Column(name, kind, *rest, info={"personal": personal, "retention": str(keeps)}, **more)
-
-
 def _holder_key(keeps: Retention, **more: Any) -> Column[Any]:
-    return _column("holder", ID, ForeignKey("holders.id", ondelete="CASCADE"), keeps=keeps, **more)
+    return column("holder", ID, ForeignKey("holders.id", ondelete="CASCADE"), keeps=keeps, **more)
 
 
 def _credential_key(**more: Any) -> Column[Any]:
     reference = ForeignKey("credentials.id", ondelete="CASCADE")
-    return _column("credential", ID, reference, keeps=Retention.CREDENTIAL, **more)
+    return column("credential", ID, reference, keeps=Retention.CREDENTIAL, **more)
 
 
 def _name(length: int = 200) -> TypeEngine[str]:
@@ -98,20 +90,18 @@ metadata = MetaData(info={"head": HEAD})
 holders = Table(
     "holders",
     metadata,
-    _column("id", ID, keeps=Retention.HOLDER, primary_key=True, autoincrement=False),
-    _column(
-        "external_id", LargeBinary(16), keeps=Retention.HOLDER, personal=True, nullable=True, unique=True
-    ),
-    _column("external_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
-    _column("name_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True),
-    _column("phone_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
-    _column("note_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
-    _column("extended", Boolean, keeps=Retention.HOLDER),
-    _column("created", Double, keeps=Retention.HOLDER),
-    _column("ended", Double, keeps=Retention.HOLDER, nullable=True),
-    _column("indexed", Integer, keeps=Retention.HOLDER),
-    _column("document", LargeBinary(16), keeps=Retention.HOLDER, personal=True, nullable=True),
-    _column("document_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
+    column("id", ID, keeps=Retention.HOLDER, primary_key=True, autoincrement=False),
+    column("external_id", LargeBinary(16), keeps=Retention.HOLDER, personal=True, nullable=True, unique=True),
+    column("external_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
+    column("name_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True),
+    column("phone_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
+    column("note_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
+    column("extended", Boolean, keeps=Retention.HOLDER),
+    column("created", Double, keeps=Retention.HOLDER),
+    column("ended", Double, keeps=Retention.HOLDER, nullable=True),
+    column("indexed", Integer, keeps=Retention.HOLDER),
+    column("document", LargeBinary(16), keeps=Retention.HOLDER, personal=True, nullable=True),
+    column("document_sealed", LargeBinary, keeps=Retention.HOLDER, personal=True, nullable=True),
     Index("holders_document", "document"),
     info={"subject": "holder"},
 )
@@ -124,7 +114,7 @@ with the machine key, because a desk that may not read names compares them with 
 holder_index = Table(
     "holder_index",
     metadata,
-    _column("token", LargeBinary(16), keeps=Retention.HOLDER, personal=True, primary_key=True),
+    column("token", LargeBinary(16), keeps=Retention.HOLDER, personal=True, primary_key=True),
     _holder_key(Retention.HOLDER, primary_key=True),
     Index("holder_index_holder", "holder"),
     info={"subject": "holder"},
@@ -133,14 +123,14 @@ holder_index = Table(
 credentials = Table(
     "credentials",
     metadata,
-    _column("id", ID, keeps=Retention.CREDENTIAL, primary_key=True, autoincrement=False),
+    column("id", ID, keeps=Retention.CREDENTIAL, primary_key=True, autoincrement=False),
     _holder_key(Retention.CREDENTIAL),
-    _column("label_sealed", LargeBinary, keeps=Retention.CREDENTIAL, personal=True, nullable=True),
-    _column("state", _name(20), keeps=Retention.CREDENTIAL),
-    _column("valid_from", Double, keeps=Retention.CREDENTIAL),
-    _column("valid_to", Double, keeps=Retention.CREDENTIAL, nullable=True),
-    _column("pin", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, nullable=True),
-    _column("duress", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, nullable=True),
+    column("label_sealed", LargeBinary, keeps=Retention.CREDENTIAL, personal=True, nullable=True),
+    column("state", _name(20), keeps=Retention.CREDENTIAL),
+    column("valid_from", Double, keeps=Retention.CREDENTIAL),
+    column("valid_to", Double, keeps=Retention.CREDENTIAL, nullable=True),
+    column("pin", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, nullable=True),
+    column("duress", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, nullable=True),
     Index("credentials_holder", "holder"),
     info={"subject": "holder"},
 )
@@ -149,10 +139,10 @@ credentials = Table(
 identifiers = Table(
     "identifiers",
     metadata,
-    _column("digest", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, primary_key=True),
+    column("digest", LargeBinary(16), keeps=Retention.CREDENTIAL, personal=True, primary_key=True),
     _credential_key(),
-    _column("type", _name(20), keeps=Retention.CREDENTIAL),
-    _column("format", _name(40), keeps=Retention.CREDENTIAL),
+    column("type", _name(20), keeps=Retention.CREDENTIAL),
+    column("format", _name(40), keeps=Retention.CREDENTIAL),
     Index("identifiers_credential", "credential", "type"),
     info={"subject": "holder"},
 )
@@ -160,7 +150,7 @@ identifiers = Table(
 board_numbers = Table(
     "board_numbers",
     metadata,
-    _column(
+    column(
         "digest",
         LargeBinary(16),
         ForeignKey("identifiers.digest", ondelete="CASCADE"),
@@ -168,8 +158,8 @@ board_numbers = Table(
         personal=True,
         primary_key=True,
     ),
-    _column("format", _name(40), keeps=Retention.CREDENTIAL),
-    _column("sealed", LargeBinary, keeps=Retention.CREDENTIAL, personal=True),
+    column("format", _name(40), keeps=Retention.CREDENTIAL),
+    column("sealed", LargeBinary, keeps=Retention.CREDENTIAL, personal=True),
     Index("board_numbers_format", "format"),
     info={"subject": "holder"},
 )
@@ -179,11 +169,11 @@ formats that such boards of this site read; empty where there is none."""
 board_cards = Table(
     "board_cards",
     metadata,
-    _column("device", _name(64), keeps=Retention.BOARD, primary_key=True),
-    _column("digest", LargeBinary(16), keeps=Retention.BOARD, personal=True, primary_key=True),
-    _column("credential", ID, keeps=Retention.BOARD, nullable=True),
-    _column("sealed", LargeBinary, keeps=Retention.BOARD, personal=True),
-    _column("holding", String, keeps=Retention.BOARD),
+    column("device", _name(64), keeps=Retention.BOARD, primary_key=True),
+    column("digest", LargeBinary(16), keeps=Retention.BOARD, personal=True, primary_key=True),
+    column("credential", ID, keeps=Retention.BOARD, nullable=True),
+    column("sealed", LargeBinary, keeps=Retention.BOARD, personal=True),
+    column("holding", String, keeps=Retention.BOARD),
     info={"subject": "holder"},
 )
 """What each board confirmed that it holds: the card as in `board_numbers`, and its days, doors and hours. Without a
@@ -193,8 +183,8 @@ credential_profiles = Table(
     "credential_profiles",
     metadata,
     _credential_key(primary_key=True),
-    _column("place", Integer, keeps=Retention.CREDENTIAL, primary_key=True, autoincrement=False),
-    _column("profile", _name(), keeps=Retention.CREDENTIAL),
+    column("place", Integer, keeps=Retention.CREDENTIAL, primary_key=True, autoincrement=False),
+    column("profile", _name(), keeps=Retention.CREDENTIAL),
     Index("credential_profiles_profile", "profile"),
     info={"subject": "holder"},
 )
@@ -203,23 +193,23 @@ credential_profiles = Table(
 profiles = Table(
     "profiles",
     metadata,
-    _column("id", _name(), keeps=Retention.SITE, primary_key=True),
+    column("id", _name(), keeps=Retention.SITE, primary_key=True),
     info={"subject": "site"},
 )
 
 profile_rules = Table(
     "profile_rules",
     metadata,
-    _column(
+    column(
         "profile",
         _name(),
         ForeignKey("profiles.id", ondelete="CASCADE"),
         keeps=Retention.SITE,
         primary_key=True,
     ),
-    _column("place", Integer, keeps=Retention.SITE, primary_key=True, autoincrement=False),
-    _column("access_point", _name(), keeps=Retention.SITE, primary_key=True),
-    _column("schedule", _name(), keeps=Retention.SITE),
+    column("place", Integer, keeps=Retention.SITE, primary_key=True, autoincrement=False),
+    column("access_point", _name(), keeps=Retention.SITE, primary_key=True),
+    column("schedule", _name(), keeps=Retention.SITE),
     info={"subject": "site"},
 )
 """One row for each access point of each rule; `place` is the rule's place in its profile."""
@@ -227,11 +217,11 @@ profile_rules = Table(
 revisions = Table(
     "revisions",
     metadata,
-    _column("revision", ID, keeps=Retention.SITE, primary_key=True, autoincrement=False),
-    _column("at", Double, keeps=Retention.SITE),
-    _column("actor_sealed", LargeBinary, keeps=Retention.SITE, personal=True),
-    _column("role", _name(40), keeps=Retention.SITE),
-    _column("changes", JSON, keeps=Retention.SITE),
+    column("revision", ID, keeps=Retention.SITE, primary_key=True, autoincrement=False),
+    column("at", Double, keeps=Retention.SITE),
+    column("actor_sealed", LargeBinary, keeps=Retention.SITE, personal=True),
+    column("role", _name(40), keeps=Retention.SITE),
+    column("changes", JSON, keeps=Retention.SITE),
     info={"subject": "account"},
 )
 """What changed in the rights, contiguous from 1, without personal values."""
@@ -239,9 +229,9 @@ revisions = Table(
 manager = Table(
     "manager",
     metadata,
-    _column("id", Integer, keeps=Retention.SITE, primary_key=True, autoincrement=False),
-    _column("machine", LargeBinary(16), keeps=Retention.SITE),
-    _column("public", LargeBinary(32), keeps=Retention.SITE, nullable=True),
+    column("id", Integer, keeps=Retention.SITE, primary_key=True, autoincrement=False),
+    column("machine", LargeBinary(16), keeps=Retention.SITE),
+    column("public", LargeBinary(32), keeps=Retention.SITE, nullable=True),
     info={"subject": "site"},
 )
 """One row: the fingerprint of the machine key this store belongs to, and the manager's public key."""
@@ -249,14 +239,14 @@ manager = Table(
 accounts = Table(
     "accounts",
     metadata,
-    _column("id", ID, keeps=Retention.ACCOUNT, primary_key=True, autoincrement=False),
-    _column("login", LargeBinary(16), keeps=Retention.ACCOUNT, personal=True, unique=True),
-    _column("name_sealed", LargeBinary, keeps=Retention.ACCOUNT, personal=True),
-    _column("role", _name(20), keeps=Retention.ACCOUNT),
-    _column("password", _name(), keeps=Retention.ACCOUNT),
-    _column("wrapped", LargeBinary, keeps=Retention.ACCOUNT, nullable=True),
-    _column("disabled", Boolean, keeps=Retention.ACCOUNT),
-    _column("created", Double, keeps=Retention.ACCOUNT),
+    column("id", ID, keeps=Retention.ACCOUNT, primary_key=True, autoincrement=False),
+    column("login", LargeBinary(16), keeps=Retention.ACCOUNT, personal=True, unique=True),
+    column("name_sealed", LargeBinary, keeps=Retention.ACCOUNT, personal=True),
+    column("role", _name(20), keeps=Retention.ACCOUNT),
+    column("password", _name(), keeps=Retention.ACCOUNT),
+    column("wrapped", LargeBinary, keeps=Retention.ACCOUNT, nullable=True),
+    column("disabled", Boolean, keeps=Retention.ACCOUNT),
+    column("created", Double, keeps=Retention.ACCOUNT),
     info={"subject": "account"},
 )
 """`login` is a keyed hash of the name, `password` an argon2id hash, `wrapped` the manager's key under the password."""
@@ -264,10 +254,10 @@ accounts = Table(
 sessions = Table(
     "sessions",
     metadata,
-    _column("digest", LargeBinary(32), keeps=Retention.SESSION, primary_key=True),
-    _column("account", ID, ForeignKey("accounts.id", ondelete="CASCADE"), keeps=Retention.SESSION),
-    _column("created", Double, keeps=Retention.SESSION),
-    _column("seen", Double, keeps=Retention.SESSION),
+    column("digest", LargeBinary(32), keeps=Retention.SESSION, primary_key=True),
+    column("account", ID, ForeignKey("accounts.id", ondelete="CASCADE"), keeps=Retention.SESSION),
+    column("created", Double, keeps=Retention.SESSION),
+    column("seen", Double, keeps=Retention.SESSION),
     Index("sessions_account", "account"),
     info={"subject": "account"},
 )
@@ -275,12 +265,12 @@ sessions = Table(
 tokens = Table(
     "tokens",
     metadata,
-    _column("id", ID, keeps=Retention.TOKEN, primary_key=True, autoincrement=False),
-    _column("digest", LargeBinary(32), keeps=Retention.TOKEN, unique=True),
-    _column("name_sealed", LargeBinary, keeps=Retention.TOKEN, personal=True),
-    _column("role", _name(20), keeps=Retention.TOKEN),
-    _column("scope", JSON, keeps=Retention.TOKEN),
-    _column("created", Double, keeps=Retention.TOKEN),
-    _column("expires", Double, keeps=Retention.TOKEN, nullable=True),
+    column("id", ID, keeps=Retention.TOKEN, primary_key=True, autoincrement=False),
+    column("digest", LargeBinary(32), keeps=Retention.TOKEN, unique=True),
+    column("name_sealed", LargeBinary, keeps=Retention.TOKEN, personal=True),
+    column("role", _name(20), keeps=Retention.TOKEN),
+    column("scope", JSON, keeps=Retention.TOKEN),
+    column("created", Double, keeps=Retention.TOKEN),
+    column("expires", Double, keeps=Retention.TOKEN, nullable=True),
     info={"subject": "account"},
 )

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from menwei import schema
+from menwei.columns import new_id
 from menwei.keys import Keys
 from menwei.model import Actor
-from menwei.rights import new_id
 from menwei.store import Store
 
 TOKENS = schema.tokens

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import and_, delete, func, insert, select, update
 
 from menwei import Reading, Transaction
-from menwei_face.tables import consents, enrolments, new_id, withdrawals
+from menwei.columns import new_id
+from menwei_face.tables import consents, enrolments, withdrawals
 from menwei_face.words import Answer, Consent, Ended, Enrolled, Purpose, Recorder, Source, Withdrawal
 
 TICK = 1e-6

@@ -6,13 +6,10 @@ forgotten with the template. `migrations/versions` must make exactly these table
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
+from functools import partial
 
 from sqlalchemy import (
-    BigInteger,
     Boolean,
-    Column,
     Double,
     Index,
     Integer,
@@ -21,19 +18,12 @@ from sqlalchemy import (
     Table,
 )
 
-ID = BigInteger().with_variant(Integer, "sqlite")
+from menwei.columns import ID, column
+
 HOLDER = "holder"
 """Until the person is removed; `enrolment.py` looks for that."""
 
-
-def new_id() -> int:
-    """Random; exact in JavaScript (53 bits)."""
-    return secrets.randbelow((1 << 53) - 1) + 1
-
-
-def _column(name: str, kind: Any, *rest: Any, personal: bool = False, **more: Any) -> Column[Any]:
-    more.setdefault("nullable", False)
-    return Column(name, kind, *rest, info={"personal": personal, "retention": HOLDER}, **more)
+_column = partial(column, keeps=HOLDER)
 
 
 metadata = MetaData(info={"head": "0001"})

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
-from sqlalchemy import Column, Double, LargeBinary, MetaData, String, Table
+from sqlalchemy import Double, LargeBinary, MetaData, String, Table
 
+from menwei.columns import column
 
-def _column(name: str, kind: Any, **more: Any) -> Column[Any]:
-    return Column(name, kind, nullable=False, info={"personal": False, "retention": "site"}, **more)
+_column = partial(column, keeps="site")
 
 
 metadata = MetaData(info={"head": "0001"})

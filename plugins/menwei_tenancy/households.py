@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Select, delete, exists, insert, select, update
 
 from menwei import Change, Context, Credential, CredentialState, Reading, SetState, SetValidity, Transaction
+from menwei.columns import new_id
 from menwei_tenancy.places import Places
 from menwei_tenancy.tables import (
     LeaseState,
@@ -23,7 +24,6 @@ from menwei_tenancy.tables import (
     households,
     leases,
     members,
-    new_id,
     passes,
 )
 from menwei_tenancy.terms import Role, Rules, Term, term_of

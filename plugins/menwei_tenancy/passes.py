@@ -18,9 +18,10 @@ from menwei import (
     Transaction,
     is_random,
 )
+from menwei.columns import new_id
 from menwei_tenancy.households import Households
 from menwei_tenancy.places import Places
-from menwei_tenancy.tables import CardKind, collections, members, new_id, passes
+from menwei_tenancy.tables import CardKind, collections, members, passes
 from menwei_tenancy.terms import Role, Term, year_from
 from menwei_tenancy.words import Acting, CollectAgain, Member, TenancyError, Touch
 

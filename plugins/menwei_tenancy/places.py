@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Select, Table, insert, select, update
 
 from menwei import Context, Reading, SetProfiles, Transaction
-from menwei_tenancy.tables import buildings, flats, landlords, leases, members, new_id, passes, units
+from menwei.columns import new_id
+from menwei_tenancy.tables import buildings, flats, landlords, leases, members, passes, units
 from menwei_tenancy.words import Acting, Flat, TenancyError, not_found
 
 

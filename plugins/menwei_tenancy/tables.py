@@ -9,13 +9,12 @@ and leases are keyed hashes; those of buildings, units and flats are in the clea
 
 from __future__ import annotations
 
-import secrets
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Column,
     Date,
     Double,
@@ -28,7 +27,7 @@ from sqlalchemy import (
     Table,
 )
 
-ID = BigInteger().with_variant(Integer, "sqlite")
+from menwei.columns import ID, column
 
 SITE = "site"
 HOUSEHOLD = "holder"
@@ -52,16 +51,7 @@ class CardKind(StrEnum):
     KEY_CARD = "key-card"
 
 
-def new_id() -> int:
-    """Random, so that a number says nothing of its neighbours; exact in JavaScript (53 bits)."""
-    return secrets.randbelow((1 << 53) - 1) + 1
-
-
-def _column(
-    name: str, kind: Any, *rest: Any, keeps: str = SITE, personal: bool = False, **more: Any
-) -> Column[Any]:
-    more.setdefault("nullable", False)
-    return Column(name, kind, *rest, info={"personal": personal, "retention": keeps}, **more)
+_column = partial(column, keeps=SITE)
 
 
 def _id(keeps: str = SITE) -> Column[Any]:

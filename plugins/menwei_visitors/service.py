@@ -29,9 +29,10 @@ from menwei import (
     Transaction,
     is_random,
 )
+from menwei.columns import new_id
 from menwei_visitors.codes import Codes, obvious, shown, typed
 from menwei_visitors.days import day_of, end_of
-from menwei_visitors.tables import deletions, hosts, new_id, passes
+from menwei_visitors.tables import deletions, hosts, passes
 from menwei_visitors.words import Kind, Means, Pass, Purpose, VisitorError
 
 if TYPE_CHECKING:

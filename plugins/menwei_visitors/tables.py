@@ -6,12 +6,9 @@ exactly these tables, a test compares.
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
+from functools import partial
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
     Date,
     Double,
     Index,
@@ -22,21 +19,12 @@ from sqlalchemy import (
     Table,
 )
 
-ID = BigInteger().with_variant(Integer, "sqlite")
+from menwei.columns import ID, column
+
 DAY = "day"
 """Until the next local day."""
 
-
-def new_id() -> int:
-    """Random, so that it can stand in a code; exact in JavaScript (53 bits)."""
-    return secrets.randbelow((1 << 53) - 1) + 1
-
-
-def _column(
-    name: str, kind: Any, *rest: Any, keeps: str = DAY, personal: bool = False, **more: Any
-) -> Column[Any]:
-    more.setdefault("nullable", False)
-    return Column(name, kind, *rest, info={"personal": personal, "retention": keeps}, **more)
+_column = partial(column, keeps=DAY)
 
 
 metadata = MetaData(info={"head": "0001"})

@@ -6,16 +6,13 @@ exactly this table, a test compares.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Double, Index, MetaData, String, Table, Text
 
-ID = BigInteger().with_variant(Integer, "sqlite")
+from menwei.columns import ID, column
 
-
-def _column(name: str, kind: Any, *, personal: bool = False, **more: Any) -> Column[Any]:
-    more.setdefault("nullable", False)
-    return Column(name, kind, info={"personal": personal, "retention": "site"}, **more)
+_column = partial(column, keeps="site")
 
 
 metadata = MetaData(info={"head": "0001"})

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from menwei import schema
+from menwei.columns import new_id
 from menwei.keys import KeyMismatch, Keys
 from menwei.model import FOREVER, CredentialState, IdentifierType
 from menwei.rights import (
@@ -28,7 +29,6 @@ from menwei.rights import (
     UnknownCredential,
     UnknownHolder,
     UnknownProfile,
-    new_id,
 )
 from rights_support import (
     DESK,
@@ -332,9 +332,3 @@ async def test_a_thousand_people_in_one_revision(house):
     assert await house.apply(*changes) == 2
     assert len(house.snapshot) == 1001
     assert house.snapshot == await house.fresh()
-
-
-def test_ids_are_random_and_exact_in_javascript():
-    ids = {new_id() for _ in range(1000)}
-    assert len(ids) == 1000
-    assert all(0 < number < 2**53 for number in ids)
