@@ -10,13 +10,26 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Table, event, insert, inspect, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    bindparam,
+    event,
+    insert,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.engine import URL, CursorResult, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import MetaData
@@ -64,20 +77,17 @@ class Transaction:
     async def upsert(self, table: Table, rows: Sequence[dict[str, Any]], once: Sequence[str] = ()) -> None:
         """Insert the rows, or set the columns they name where the primary key is there already, `once` aside: these
         are only written when the row is new. All rows name the same columns."""
-        if not rows:
-            return
-        if self.connection.dialect.name == "postgresql":
-            from sqlalchemy.dialects.postgresql import insert as dialect_insert
-        else:
-            from sqlalchemy.dialects.sqlite import insert as dialect_insert  # type: ignore[assignment]
-        statement = dialect_insert(table)
-        key = [column.name for column in table.primary_key]
-        values = {name: statement.excluded[name] for name in rows[0] if name not in key and name not in once}
-        if values:
-            statement = statement.on_conflict_do_update(index_elements=key, set_=values)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=key)
-        await self.execute(statement, list(rows))
+        if rows:
+            statement = _upsert(self.connection.dialect.name, table, tuple(rows[0]), tuple(once))
+            await self.execute(statement, list(rows))
+
+    async def rows(self, table: Table, column: ColumnElement[Any], values: Iterable[Any]) -> list[Row[Any]]:
+        """The rows of the table in which the column has one of these values."""
+        query = _chosen(table, column)
+        found: list[Row[Any]] = []
+        for some in chunks(list(dict.fromkeys(values))):
+            found.extend((await self.execute(query, {"some": some})).all())
+        return found
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call this once the transaction is durable, before the next writer starts; never after a rollback. It must
@@ -214,6 +224,26 @@ def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
     return [values[at : at + _CHUNK] for at in range(0, len(values), _CHUNK)]
 
 
+@lru_cache(maxsize=256)
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...], once: tuple[str, ...]) -> Executable:
+    """Made once: `excluded`, the row that could not be inserted, is a copy of the table, as dear as writing a hundred."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as dialect_insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert as dialect_insert  # type: ignore[assignment]
+    statement = dialect_insert(table)
+    key = [column.name for column in table.primary_key]
+    values = {name: statement.excluded[name] for name in columns if name not in key and name not in once}
+    if values:
+        return statement.on_conflict_do_update(index_elements=key, set_=values)
+    return statement.on_conflict_do_nothing(index_elements=key)
+
+
+@lru_cache(maxsize=256)
+def _chosen(table: Table, column: ColumnElement[Any]) -> Select[Any]:
+    return select(table).where(column.in_(bindparam("some", expanding=True)))
+
+
 async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
     """Finish `work` even when cancelled meanwhile, then let the cancellation through."""
     task = asyncio.ensure_future(work)
@@ -247,6 +277,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA secure_delete = ON")  # what retention deletes is overwritten, not only unlinked
+    cursor.execute("PRAGMA temp_store = MEMORY")  # what a savepoint keeps of pages stays out of files in /tmp
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
     cursor.close()
 

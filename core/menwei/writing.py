@@ -99,7 +99,7 @@ class Writing:
             }
             for change in batch
         }
-        before = await self._rows(HOLDERS, HOLDERS.c.id, list(rows))
+        before = await self._tx.rows(HOLDERS, HOLDERS.c.id, list(rows))
         for held in before:
             row = rows[held.id]
             if (held.name_sealed, held.phone_sealed) == (row["name_sealed"], row["phone_sealed"]):
@@ -115,7 +115,8 @@ class Writing:
         """An external id that a holder gives up in this batch is free only after it."""
         wanted = {change.external_id for change in batch if change.external_id is not None}
         owners = {
-            row.external_id: row.id for row in await self._rows(HOLDERS, HOLDERS.c.external_id, list(wanted))
+            row.external_id: row.id
+            for row in await self._tx.rows(HOLDERS, HOLDERS.c.external_id, list(wanted))
         }
         for change in batch:
             if change.external_id is not None and owners.get(change.external_id, change.id) != change.id:
@@ -127,7 +128,7 @@ class Writing:
         await self._need_holders([change.holder for change in batch])
         alone = [change for change in batch if not change.shared]
         owners: dict[bytes, set[int]] = {}
-        for row in await self._rows(HOLDERS, HOLDERS.c.document, [change.document for change in alone]):
+        for row in await self._tx.rows(HOLDERS, HOLDERS.c.document, [change.document for change in alone]):
             if row.ended is None:
                 owners.setdefault(row.document, set()).add(row.id)
         for change in alone:
@@ -154,7 +155,7 @@ class Writing:
     async def _remove_holders(self, batch: list[RemoveHolder]) -> None:
         ids = list(dict.fromkeys(change.id for change in batch))
         credentials = await self._touch_credentials_of(ids)
-        for row in await self._rows(IDENTIFIERS, IDENTIFIERS.c.credential, credentials):
+        for row in await self._tx.rows(IDENTIFIERS, IDENTIFIERS.c.credential, credentials):
             self.identifiers[row.digest] = None
         for some in chunks(ids):
             await self._tx.execute(
@@ -245,7 +246,7 @@ class Writing:
         for change in batch:
             if len(change.digest) != DIGEST_LENGTH:
                 raise RightsError(f"a digest has {DIGEST_LENGTH} bytes, this one {len(change.digest)}")
-        known = await self._rows(IDENTIFIERS, IDENTIFIERS.c.digest, [change.digest for change in batch])
+        known = await self._tx.rows(IDENTIFIERS, IDENTIFIERS.c.digest, [change.digest for change in batch])
         owners = {row.digest: row.credential for row in known}
         credentials = await self._need_credentials(
             [*(change.credential for change in batch), *owners.values()]
@@ -273,7 +274,7 @@ class Writing:
 
     async def _remove_identifiers(self, batch: list[RemoveIdentifier]) -> None:
         digests = [change.digest for change in batch]
-        for row in await self._rows(IDENTIFIERS, IDENTIFIERS.c.digest, digests):
+        for row in await self._tx.rows(IDENTIFIERS, IDENTIFIERS.c.digest, digests):
             self.credentials.add(row.credential)
             self.identifiers[row.digest] = None
         for some in chunks(digests):
@@ -314,14 +315,8 @@ class Writing:
 
     # ---------------------------------------------------------------------------------------------------- lookups
 
-    async def _rows(self, table: Any, column: Any, values: Sequence[Any]) -> list[Any]:
-        found: list[Any] = []
-        for some in chunks(list(dict.fromkeys(values))):
-            found.extend((await self._tx.execute(select(table).where(column.in_(some)))).all())
-        return found
-
     async def _need_holders(self, ids: Sequence[int]) -> dict[int, Any]:
-        found = {row.id: row for row in await self._rows(HOLDERS, HOLDERS.c.id, ids)}
+        found = {row.id: row for row in await self._tx.rows(HOLDERS, HOLDERS.c.id, ids)}
         for number in ids:
             if number not in found:
                 raise UnknownHolder(f"there is no holder {number}")
@@ -329,7 +324,7 @@ class Writing:
 
     async def _need_credentials(self, ids: Sequence[int]) -> dict[int, Any]:
         """Also marks them as touched."""
-        found = {row.id: row for row in await self._rows(CREDENTIALS, CREDENTIALS.c.id, ids)}
+        found = {row.id: row for row in await self._tx.rows(CREDENTIALS, CREDENTIALS.c.id, ids)}
         for number in ids:
             if number not in found:
                 raise UnknownCredential(f"there is no credential {number}")
@@ -338,13 +333,13 @@ class Writing:
 
     async def _need_profiles(self, names: set[str]) -> None:
         wanted = sorted(names - self._config_profiles)
-        known = {row.id for row in await self._rows(PROFILES, PROFILES.c.id, wanted)}
+        known = {row.id for row in await self._tx.rows(PROFILES, PROFILES.c.id, wanted)}
         for name in wanted:
             if name not in known:
                 raise UnknownProfile(f"there is no access profile {name!r}", profile=name)
 
     async def _touch_credentials_of(self, holders: Sequence[int]) -> list[int]:
-        found = [row.id for row in await self._rows(CREDENTIALS, CREDENTIALS.c.holder, holders)]
+        found = [row.id for row in await self._tx.rows(CREDENTIALS, CREDENTIALS.c.holder, holders)]
         self.credentials.update(found)
         return found
 
