@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from menwei.accounts import Accounts, Session
+from menwei.loopback import is_loopback
 from menwei.model import Actor
 from menwei.routes import Kind, Problem, Role
 
@@ -27,7 +28,6 @@ PLAIN_COOKIE = "menwei"
 """Browsers take a `__Host-` cookie over TLS only; on loopback without TLS the plain name serves."""
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "_csrf"
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _UCRED = struct.Struct("3i")
 """Linux `struct ucred`: process, user, group (socket(7), SO_PEERCRED)."""
@@ -91,8 +91,16 @@ def address(request: web.Request) -> str:
 def require_own_host(request: web.Request, *, loopback: bool) -> None:
     """Refuses a name that is not ours on loopback: a page of elsewhere whose name was pointed at this machine (DNS
     rebinding) would otherwise be of our own origin."""
-    if loopback and not is_unix(request) and urlsplit(f"//{request.host}").hostname not in LOOPBACK_NAMES:
+    if loopback and not is_unix(request) and not is_loopback(_asked_host(request)):
         raise Problem(HTTPStatus.BAD_REQUEST, "web.host")
+
+
+def _asked_host(request: web.Request) -> str:
+    """The Host header without its port; empty where it is none."""
+    try:
+        return urlsplit(f"//{request.host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_unix(request: web.Request) -> bool:

@@ -68,7 +68,7 @@ _FIELD_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One route as the application serves it. `loopback`: the server has no TLS and is reached by loopback names only."""
+    """One route as the application serves it. `loopback`: the server is reached on this machine, by loopback names, only."""
 
     route: Route
     house: House

@@ -57,8 +57,7 @@ async def serving(
             listen = Listen(port=0, socket=offline)
         else:
             listen = _listen(house, settings.web, settings.web.port if port is None else port)
-        loopback = offline is not None or settings.web.on_loopback()
-        server = Server(application(house, routes, loopback=loopback), listen)
+        server = Server(application(house, routes, loopback=listen.on_loopback), listen)
         try:
             await server.start()
             if offline is None:

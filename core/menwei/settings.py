@@ -32,6 +32,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from menwei.durations import DURATION_SCHEMA, seconds
 from menwei.forms import FORMS
+from menwei.loopback import is_loopback
 from menwei.model import IdentifierType
 from menwei.schedules import ScheduleSpec, SpecialDays
 
@@ -181,12 +182,7 @@ class Web(Section):
     tls: Tls | None = None
 
     def on_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
 
 class JournalSection(Section):

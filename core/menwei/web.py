@@ -7,7 +7,6 @@ the data folder is how `menwei …` on the same machine speaks to the running pr
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import socket
 import ssl
@@ -26,6 +25,7 @@ from aiohttp.typedefs import Handler, Middleware
 from menwei import callers, certificate
 from menwei.api import core_routes
 from menwei.endpoint import Endpoint, language_of, problem_response
+from menwei.loopback import is_loopback
 from menwei.metrics import Metrics
 from menwei.openapi import describe
 from menwei.routes import STREAMS, Call, Problem, Route
@@ -75,10 +75,15 @@ class Listen:
     def tls(self) -> bool:
         return self.certificate is not None
 
+    @property
+    def on_loopback(self) -> bool:
+        """Whether this machine alone is served, by loopback names only: what `application` is told."""
+        return is_loopback(self.host)
+
 
 def require_loopback(listen: Listen) -> None:
     """Raises `NotLoopback` when passwords would cross a network in clear."""
-    if listen.tls or _is_loopback(listen.host):
+    if listen.tls or listen.on_loopback:
         return
     raise NotLoopback(
         f"web.host is {listen.host}, which others can reach, and web.tls is not set: passwords and names would cross the "
@@ -86,20 +91,12 @@ def require_loopback(listen: Listen) -> None:
     )
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def application(
     house: House, routes: Iterable[Route] = (), *, loopback: bool = True, metrics: Metrics | None = None
 ) -> web.Application:
     """The application with the core's API and `routes`, the plugins' own. Also what tests are run against.
 
+    `loopback`: where it is served is loopback (`Listen.on_loopback`), so a request for any other name is refused.
     A plugin's route on a path and method that is already taken is a `ValueError`: nobody replaces another's route.
     """
     metrics = metrics or Metrics(house)

@@ -1,10 +1,12 @@
-"""A program that serves does not look through the rights for garbage while people stand at its doors."""
+"""A program that serves: to whom, and that it does not look for garbage while people stand at its doors."""
 
 import gc
+from pathlib import Path
 
+import aiohttp
 import pytest
 
-from menwei.serving import GARBAGE, settle
+from menwei.serving import GARBAGE, serving, settle
 
 
 @pytest.fixture
@@ -24,3 +26,23 @@ def test_what_was_made_before_it_serves_is_not_looked_through_again(collector):
     assert gc.isenabled()
     assert gc.get_threshold() == GARBAGE
     assert not any(thing is kept for thing in gc.get_objects())
+
+
+@pytest.mark.slow
+async def test_without_its_certificate_the_console_is_this_machines_and_no_name_pointed_at_it_is_ours(
+    tmp_path: Path,
+) -> None:
+    """`web.host` names every interface; what is served in its place is loopback, and guarded as loopback is."""
+    (tmp_path / "config.yaml").write_text(
+        "site: {id: yard}\n"
+        "web: {host: 0.0.0.0, tls: {certificate: gone.pem, key: gone.pem}}\n"
+        "plugins:\n  simulator:\n",
+        "utf-8",
+    )
+    async with serving(tmp_path / "config.yaml", port=0) as site, aiohttp.ClientSession() as browser:
+        assert site.server.url.startswith("http://127.0.0.1:")
+        health = f"{site.server.url}/api/health"
+        async with browser.get(health, headers={"Host": "rebound.example"}) as answer:
+            assert (answer.status, (await answer.json())["error"]) == (400, "web.host")
+        async with browser.get(health, headers={"Host": "localhost"}) as answer:
+            assert answer.status == 200

@@ -142,6 +142,17 @@ async def test_a_name_that_was_pointed_at_this_machine_is_not_ours(client: Brows
     assert (answer.status, (await answer.json())["error"]) == (400, "web.host")
 
 
+@pytest.mark.parametrize("host", ["localhost.rebound.example", "[::1", "a]b", "::1", "", "10.0.0.1"])
+async def test_what_is_no_name_of_this_machine_is_refused_in_a_sentence(client: Browser, host: str) -> None:
+    answer = await client.get("/api/health", headers={"Host": host})
+    assert (answer.status, (await answer.json())["error"]) == (400, "web.host")
+
+
+@pytest.mark.parametrize("host", ["localhost:8460", "LocalHost", "127.0.0.1", "127.0.0.2:8460", "[::1]:8460"])
+async def test_every_loopback_name_that_may_be_listened_on_is_ours(client: Browser, host: str) -> None:
+    assert (await client.get("/api/health", headers={"Host": host})).status == 200
+
+
 async def test_a_token_calls_without_cookie_and_csrf(client: Browser) -> None:
     _, secret = await client.app[HOUSE].accounts.tokens.create("backup", "committee")
     headers = {"Authorization": f"Bearer {secret}"}
