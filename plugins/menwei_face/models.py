@@ -300,16 +300,6 @@ def listing(folder: Path) -> list[tuple[Model, bool, list[Problem]]]:
     return [(model, not problems, problems) for model, problems in found]
 
 
-def opencv_packages() -> list[str]:
-    """The installed OpenCV distributions. More than one overwrite each other's files, and pip does not say so."""
-    from importlib.metadata import distributions
-
-    names = {
-        str(one.metadata["Name"]).lower().replace("_", "-") for one in distributions() if one.metadata["Name"]
-    }
-    return sorted(name for name in names if name.startswith("opencv-") and "python" in name)
-
-
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -21,6 +21,7 @@ for package in ("deepface", "dlib", "cv2", "face_recognition_models"):
 import cv2
 import numpy as np
 
+from menwei.repairs import opencv_packages
 from menwei_face import models, planar
 from menwei_face.detect import HogDetector
 from menwei_face.embed import TOLERANCE, open_embedder
@@ -289,4 +290,4 @@ def test_looking_at_faces_leaves_no_trace_of_the_libraries_own_and_calls_nobody(
 
 
 def test_opencv_is_installed_once():
-    assert models.opencv_packages() == ["opencv-contrib-python-headless"]
+    assert opencv_packages() == ("opencv-contrib-python-headless",)
