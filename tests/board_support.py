@@ -15,11 +15,12 @@ from menwei.boardlog import BoardLog
 from menwei.boardnumbers import BoardNumbers, identifier_change
 from menwei.boards import Boards
 from menwei.clock import TrustedClock
+from menwei.context import NotReady
 from menwei.doors import DoorRuntime
 from menwei.journal import Journal
 from menwei.journal_keys import MachineKeys
 from menwei.model import DeviceInfo, DoorMode, DoorState
-from menwei.plugin import Driver, NotReady
+from menwei.plugin import Driver
 from menwei.rights import PutProfile, Rights
 from menwei.settings import Settings
 from menwei.site import build_site

@@ -25,6 +25,7 @@ from menwei.api_session import Me
 from menwei.boardplan import BoardStatus
 from menwei.callers import CSRF_HEADER
 from menwei.clock import TrustedClock
+from menwei.context import NotReady, Repair
 from menwei.doors import DoorRuntime, Doors
 from menwei.explain import Explanation, explain
 from menwei.journal import Entry, Journal, Position
@@ -45,7 +46,7 @@ from menwei.model import (
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import People
-from menwei.plugin import Discovered, NotReady, Repair
+from menwei.reports import Discovered
 from menwei.rights import Rights
 from menwei.schedules import Schedules
 from menwei.settings import Settings

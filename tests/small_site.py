@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from menwei.access import Line
 from menwei.clock import TrustedClock
+from menwei.context import NotReady
 from menwei.doors import DoorRuntime, Doors
 from menwei.journal import Journal, RecordedPersonal
 from menwei.journal_keys import MachineKeys
@@ -39,7 +40,6 @@ from menwei.model import (
 )
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
-from menwei.plugin import NotReady
 from menwei.schedules import Schedules, ScheduleSpec
 from menwei.snapshot import Delta, Snapshot
 

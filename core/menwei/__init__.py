@@ -2,8 +2,9 @@
 
 A plugin or driver imports from here, never from a module behind it. What it writes are classes of `menwei.plugin`,
 handed over by the hooks of `menwei.hookspecs`; `menwei new policy|driver|notifier NAME` makes a project that shows how.
-What its permissions give it are the types of `menwei.permissions`, behind `Context`. Routes and pages are written with
-`menwei.routes`, commands with `menwei.cli`, tables of its own with `menwei.columns`, tests with `menwei.testing`.
+What these are given is in `menwei.context`, what they tell through in `menwei.reports`. What the permissions give are the
+types of `menwei.permissions`, behind `Context`. Routes and pages are written with `menwei.routes`, commands with
+`menwei.cli`, tables of its own with `menwei.columns`, tests with `menwei.testing`.
 """
 
 from menwei.boardfacts import (
@@ -12,6 +13,7 @@ from menwei.boardfacts import (
     BoardAbilities,
     BoardCard,
     BoardDecision,
+    BoardHealth,
     CannotHold,
     WeekHours,
 )
@@ -39,6 +41,7 @@ from menwei.changes import (
     UnknownHolder,
     UnknownProfile,
 )
+from menwei.context import AuthFailed, Clock, Config, Context, Memory, NotReady, Repair
 from menwei.durations import Seconds
 from menwei.hookspecs import hookimpl
 from menwei.model import (
@@ -84,28 +87,17 @@ from menwei.permissions import (
 from menwei.plugin import (
     PASS,
     Answer,
-    AuthFailed,
-    Clock,
-    Config,
-    Context,
-    Discovered,
     Driver,
     Finder,
-    Memory,
     Notifier,
-    NotReady,
     Objection,
     Passage,
     Policy,
-    Propose,
-    Recognition,
     Recognizer,
     Refuse,
-    Repair,
-    Report,
-    Reports,
     Service,
 )
+from menwei.reports import Discovered, Propose, Recognition, Report, Reports
 from menwei.version import API_VERSION, __version__
 
 __all__ = [
@@ -123,6 +115,7 @@ __all__ = [
     "BoardAbilities",
     "BoardCard",
     "BoardDecision",
+    "BoardHealth",
     "CannotHold",
     "CardFormatError",
     "Change",

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from menwei.context import Clock
 from menwei.decide import NOBODY, Hashes, Presented, Times, View, decide, resolve
 from menwei.doors import DoorRuntime, refusal_to
-from menwei.journal import Entry, Journal, Position
+from menwei.journal import Entry, Journal
 from menwei.model import (
     AccessPoint,
     Actor,
@@ -29,7 +30,8 @@ from menwei.model import (
 )  # fmt: skip
 from menwei.panel import Panel
 from menwei.pending import CODE_SUSPENSION, CODE_TRIES, CODE_WINDOW, CodeTries, Pendings, PinTries, Repeats
-from menwei.plugin import Clock, Passage
+from menwei.permissions import CommandResult
+from menwei.plugin import Passage
 
 log = structlog.get_logger(__name__)
 
@@ -42,15 +44,6 @@ RECORD_PATIENCE = 0.5
 NOT_DURABLE = Check(Reason.OTHER, "door.try_again", detail="the journal is required and not durable")
 WELCOME = Feedback(FeedbackKind.GRANTED, "door.granted")
 NO_ANSWER = Feedback(FeedbackKind.DENIED, "door.try_again")
-
-
-@dataclass(frozen=True, slots=True)
-class CommandResult:
-    """What became of a command: `says` is a message key, `position` where it stands in the journal."""
-
-    ok: bool
-    says: str
-    position: Position | None = None
 
 
 @dataclass(slots=True)
@@ -224,4 +217,4 @@ def deny(verdict: Verdict, *checks: Check) -> Verdict:
     )
 
 
-__all__ = ["NOBODY", "CommandResult", "Line", "deny"]
+__all__ = ["NOBODY", "Line", "deny"]

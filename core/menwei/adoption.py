@@ -20,10 +20,12 @@ from pydantic_core import to_jsonable_python
 from menwei.adopted_file import Adopted as AdoptedFile
 from menwei.adopted_file import AdoptionError, Secret
 from menwei.announcement import clean, config_id
+from menwei.context import AuthFailed, NotReady
 from menwei.manifest import Failure
 from menwei.model import DeviceInfo, DoorForm
 from menwei.patience import within
-from menwei.plugin import AuthFailed, Discovered, Driver, NotReady
+from menwei.plugin import Driver
+from menwei.reports import Discovered
 from menwei.settings import ID
 
 PROBE_TIME = 10.0

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from menwei.plugin import Discovered
+from menwei.reports import Discovered
 
 if TYPE_CHECKING:
     from menwei.manifest import ZeroconfRule

@@ -15,7 +15,7 @@ from menwei import (
     api_session,
     api_tokens,
 )
-from menwei.plugin import Clock
+from menwei.context import Clock
 from menwei.routes import Route
 from menwei.streams import Streams
 

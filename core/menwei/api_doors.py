@@ -9,10 +9,11 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 from pydantic import Field, StringConstraints
 
-from menwei.doors import COMMANDS, DoorView
+from menwei.doors import COMMANDS
 from menwei.entryview import LIVE, SHOWN, EntryView, place, view
 from menwei.journal import Position
 from menwei.model import DoorAlarm, DoorMode, DoorState
+from menwei.permissions import DoorView
 from menwei.routes import NOT_BLANK, WHOLE, Call, Model, Problem, Role, Route
 from menwei.streams import Streams
 from menwei.supervisor import DeviceState

@@ -11,8 +11,9 @@ import structlog
 from sqlalchemy import MetaData
 
 from menwei.changes import Change, NotReviewed
+from menwei.context import Context, Repair
 from menwei.granting import OwnReading
-from menwei.plugin import Context, Repair, Service
+from menwei.plugin import Service
 
 if TYPE_CHECKING:
     from menwei.loader import LoadedPlugin

@@ -126,10 +126,21 @@ class BoardDecision:
     """It happened just now, while this program served the board: the door's contact will tell what comes of it."""
 
 
+@dataclass(frozen=True, slots=True)
+class BoardHealth:
+    """How a board is beside its cards, as its driver saw it last; None where that is not known."""
+
+    clock_ahead: float | None = None
+    """Seconds by which its clock is ahead of what it should show; below zero it is behind."""
+    unread: int | None = None
+    """Entries of its log that were not told yet."""
+
+
 class CannotHold(Exception):
     """The board has no room for this, or cannot express it; the text says what, for the installer."""
 
 
 __all__ = [
-    "DAY_AND_NIGHT", "LAST_DAY", "MINUTES", "BoardAbilities", "BoardCard", "BoardDecision", "CannotHold", "WeekHours",
+    "DAY_AND_NIGHT", "LAST_DAY", "MINUTES", "BoardAbilities", "BoardCard", "BoardDecision", "BoardHealth", "CannotHold",
+    "WeekHours",
 ]  # fmt: skip

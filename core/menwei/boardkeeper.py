@@ -19,11 +19,12 @@ from menwei.boardfacts import DAY_AND_NIGHT, CannotHold, WeekHours, last_day
 from menwei.boardnumbers import BoardNumbers, Held, card_digest, open_number, seal_number
 from menwei.boardplan import BoardPlan, BoardStatus, Drift, Want, Wanted
 from menwei.boardrights import BoardRights
+from menwei.context import Clock, NotReady
 from menwei.doors import DoorRuntime
 from menwei.journal import Entry, Journal
 from menwei.keys import Keys
 from menwei.model import FOREVER, SHUT_MODES, CredentialState, IdentifierType
-from menwei.plugin import Clock, Driver, NotReady
+from menwei.plugin import Driver
 from menwei.schedules import ScheduleSpec
 from menwei.snapshot import Snapshot
 from menwei.supervisor import Supervisor

@@ -16,12 +16,12 @@ import structlog
 
 from menwei.boardfacts import BoardDecision
 from menwei.cardformats import CardFormatError, normalise
+from menwei.context import Clock, NotReady
 from menwei.decide import View, standing
 from menwei.doors import DoorRuntime
 from menwei.journal import Entry, Journal, JournalError, JournalFull, Position
 from menwei.keys import Keys
 from menwei.model import Check, Credential, CredentialIdentifier, Reason
-from menwei.plugin import Clock, NotReady
 from menwei.site import Site
 
 log = structlog.get_logger(__name__)

@@ -17,11 +17,11 @@ from menwei.boardkeeper import Keeper, Parts
 from menwei.boardnumbers import BoardNumbers, card_digest, identifier_change
 from menwei.boardplan import BoardPlan, BoardStatus, plans
 from menwei.changes import RightsError
+from menwei.context import Clock, Repair
 from menwei.doors import DoorRuntime
 from menwei.journal import Entry, Journal
 from menwei.keys import Keys
 from menwei.model import AccessPoint, Actor, CredentialIdentifier
-from menwei.plugin import Clock, Repair
 from menwei.rights import Rights
 from menwei.schedules import ScheduleSpec
 from menwei.site import Site

@@ -16,7 +16,7 @@ from menwei.config import load
 from menwei.discovery import Discovery
 from menwei.loader import load as load_plugins
 from menwei.loader import plugins_table
-from menwei.plugin import Discovered
+from menwei.reports import Discovered
 from menwei.settings import Settings
 
 

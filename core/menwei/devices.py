@@ -15,6 +15,7 @@ import structlog
 
 from menwei.boardfacts import BoardDecision
 from menwei.cardformats import CardFormatError, normalise
+from menwei.context import Clock, NotReady
 from menwei.decide import PIN_FORMAT
 from menwei.doors import COMMAND_TIME, DoorRuntime
 from menwei.journal import Entry, Journal
@@ -30,7 +31,7 @@ from menwei.model import (
     Request,
 )
 from menwei.patience import Patience
-from menwei.plugin import Clock, Driver, NotReady
+from menwei.plugin import Driver
 from menwei.supervisor import DeviceState, Supervisor
 from menwei.waiting import Waits
 

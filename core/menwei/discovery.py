@@ -19,9 +19,11 @@ from typing import Any
 import structlog
 
 from menwei.announcement import clean, config_id, vetted
+from menwei.context import Repair
 from menwei.manifest import Manifest, available
 from menwei.mdns import Interfaces, MdnsFinder, SharedZeroconf, look_at_interfaces
-from menwei.plugin import Discovered, Finder, Repair
+from menwei.plugin import Finder
+from menwei.reports import Discovered
 
 log = structlog.get_logger(__name__)
 

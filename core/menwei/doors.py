@@ -15,6 +15,7 @@ from typing import Protocol
 
 import structlog
 
+from menwei.context import Clock, NotReady
 from menwei.journal import Entry, Journal, Position
 from menwei.model import (
     OPEN_MODES,
@@ -29,7 +30,8 @@ from menwei.model import (
     Verdict,
 )
 from menwei.patience import Patience
-from menwei.plugin import Clock, NotReady, Passage
+from menwei.permissions import DoorView
+from menwei.plugin import Passage
 
 log = structlog.get_logger(__name__)
 
@@ -54,19 +56,6 @@ class Actuator(Protocol):
 
     async def access(self, device: str, lock: str, seconds: float, deadline: float, passage: str) -> None: ...
     async def set_mode(self, device: str, lock: str, mode: DoorMode, deadline: float) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class DoorView:
-    """What the console and the API show of a door."""
-
-    id: str
-    name: str
-    mode: DoorMode
-    state: DoorState
-    alarm: DoorAlarm
-    device: str
-    online: bool
 
 
 @dataclass(slots=True)

@@ -26,15 +26,13 @@ from menwei.model import (
     Door,
     DoorMode,
 )
-from menwei.permissions import Fact, Transaction
+from menwei.permissions import CommandResult, DoorView, Fact, Transaction
 from menwei.readers import card_reader
 from menwei.store import Store
 from menwei.store import Transaction as CoreTransaction
 from menwei.subjects import PluginFiles, PluginSubjects
 
 if TYPE_CHECKING:
-    from menwei.access import CommandResult
-    from menwei.doors import DoorView
     from menwei.keys import Keys
     from menwei.loader import LoadedPlugin
     from menwei.newcomers import Entered, NewPerson

@@ -26,6 +26,7 @@ from menwei.boards import Boards
 from menwei.certificate import CertificateTrouble
 from menwei.clock import TrustedClock
 from menwei.config import Loaded, Problem, build_site, load
+from menwei.context import Context, Repair
 from menwei.devices import Devices
 from menwei.discovery import Discovery
 from menwei.doors import DoorRuntime, Doors
@@ -44,10 +45,11 @@ from menwei.model import Actor, CredentialIdentifier, DeviceInfo, Document, Door
 from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import SURE_FORMATS, People
-from menwei.plugin import Context, Discovered, Driver, Passage, Repair, Service
+from menwei.plugin import Driver, Passage, Service
 from menwei.queues import Queues
 from menwei.recognizers import Recognizers
 from menwei.repairs import collect
+from menwei.reports import Discovered
 from menwei.rights import Rights
 from menwei.schedules import Schedules
 from menwei.settings import Settings

@@ -24,9 +24,10 @@ import structlog
 import typer
 from sqlalchemy import MetaData
 
+from menwei.context import Config
 from menwei.hookspecs import PROJECT, Hooks
 from menwei.manifest import Explained, Failure, Found, Manifest, installed
-from menwei.plugin import Config, Driver, Finder, Notifier, Policy, Recognizer, Service
+from menwei.plugin import Driver, Finder, Notifier, Policy, Recognizer, Service
 from menwei.routes import Route
 from menwei.schema import Undeclared, check_declared
 from menwei.version import API_VERSION

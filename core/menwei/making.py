@@ -22,8 +22,9 @@ from menwei.loader import LoadedPlugin
 from menwei.memory import Memories
 from menwei.model import DeviceInfo
 from menwei.notify import NotifierRunner
-from menwei.plugin import Driver, Policy, Recognizer, Report
+from menwei.plugin import Driver, Policy, Recognizer
 from menwei.recognizers import Wanted
+from menwei.reports import Report
 from menwei.supervisor import Ready, Supervised
 
 if TYPE_CHECKING:

@@ -31,8 +31,10 @@ from zeroconf import Error as ZeroconfError
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from menwei.announcement import Service, describe
+from menwei.context import Repair
 from menwei.manifest import ZeroconfRule
-from menwei.plugin import Finder, Propose, Repair
+from menwei.plugin import Finder
+from menwei.reports import Propose
 
 log = structlog.get_logger(__name__)
 

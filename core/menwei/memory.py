@@ -1,4 +1,4 @@
-"""What drivers remember across restarts and power cuts: one small JSON file a device (`menwei.plugin.Memory`).
+"""What drivers remember across restarts and power cuts: one small JSON file a device (`menwei.context.Memory`).
 
 It is not the store: no person, no card number, no secret belongs here, only places such as "the last event read".
 """

@@ -7,9 +7,10 @@ from typing import Any
 
 import structlog
 
+from menwei.context import Repair
 from menwei.journal import Journal, Recorded
 from menwei.patience import within
-from menwei.plugin import Notifier, Repair
+from menwei.plugin import Notifier
 
 log = structlog.get_logger(__name__)
 

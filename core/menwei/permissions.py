@@ -30,16 +30,17 @@ from menwei.model import (
     Credential,
     CredentialIdentifier,
     Door,
+    DoorAlarm,
     DoorMode,
+    DoorState,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy import CursorResult, Table
     from sqlalchemy.sql import Executable
 
-    from menwei.access import CommandResult
+    from menwei.chain import Position
     from menwei.changes import Change
-    from menwei.doors import DoorView
     from menwei.newcomers import Entered, NewPerson
     from menwei.personal import Person
 
@@ -280,10 +281,32 @@ class Subjects(Protocol):
 # ---------------------------------------------------------------------------------------------------- doors and the site
 
 
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What became of a command: `says` is a message key, `position` where it stands in the journal."""
+
+    ok: bool
+    says: str
+    position: Position | None = None
+
+
 class DoorCommands(Protocol):
     """A plugin acts on doors under its own name, in the journal like everybody."""
 
     async def command(self, door: str, mode: DoorMode, reason: str) -> CommandResult: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DoorView:
+    """What the console and the API show of a door."""
+
+    id: str
+    name: str
+    mode: DoorMode
+    state: DoorState
+    alarm: DoorAlarm
+    device: str
+    online: bool
 
 
 class SiteView(Protocol):
@@ -310,6 +333,6 @@ class SiteView(Protocol):
 
 
 __all__ = [
-    "DoorCommands", "Fact", "Facts", "Files", "PeopleDesk", "Reading", "RightsWriter", "SiteView", "Subjects", "Tables",
-    "Transaction",
+    "CommandResult", "DoorCommands", "DoorView", "Fact", "Facts", "Files", "PeopleDesk", "Reading", "RightsWriter",
+    "SiteView", "Subjects", "Tables", "Transaction",
 ]  # fmt: skip

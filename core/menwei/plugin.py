@@ -1,235 +1,38 @@
 """What a plugin author writes: typed classes, each with a `name`, a `Config` and a docstring.
 
-Hooks (`hookspecs.py`) only hand these classes over. The core makes the instances with a `Context` that holds what the
-plugin's manifest declared and the site allowed, nothing more. In-process Python cannot be jailed: a plugin is *not
-handed* templates, keys or other plugins' tables, and that is what the permissions mean.
+Hooks (`hookspecs.py`) only hand these classes over. The core makes the instances with a `Context` (`context.py`) that
+holds what the plugin's manifest declared and the site allowed, nothing more, and with what they tell it through
+(`reports.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict
-
-from menwei.boardfacts import BoardAbilities, BoardCard, BoardDecision, WeekHours
+from menwei.boardfacts import BoardAbilities, BoardCard, BoardHealth, WeekHours
+from menwei.context import Config, Context, Repair
 from menwei.model import (
     AccessPoint,
     Credential,
-    CredentialIdentifier,
     DeviceInfo,
-    Document,
     DoorMode,
-    DoorState,
     Feedback,
     IdentifierType,
     Part,
     Reason,
 )
+from menwei.reports import Propose, Report, Reports
 
 if TYPE_CHECKING:
-    import structlog.typing
-
     from menwei.changes import Change
     from menwei.model import Actor
-    from menwei.permissions import (
-        DoorCommands,
-        Facts,
-        Files,
-        PeopleDesk,
-        Reading,
-        RightsWriter,
-        SiteView,
-        Subjects,
-        Tables,
-    )
-
-S = TypeVar("S", bound="Service")
-
-
-class Config(BaseModel):
-    """Base of every plugin's settings. Unknown keys are errors, with the place in the file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NotReady(Exception):
-    """The device cannot be reached now. The core tries again, with back-off, sooner when it is announced."""
-
-
-class AuthFailed(Exception):
-    """The device answered and refused the secret. Trying again would not help: the installer is told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Repair:
-    """Something a person can mend, shown by `menwei doctor` and in the console: message keys with placeholders.
-
-    `key` is stable for one trouble, so that it is shown once; `severity` is "error", "warning" or "info".
-    """
-
-    key: str
-    message: str
-    values: Mapping[str, str]
-    severity: str = "warning"
-
-
-class Clock(Protocol):
-    """Time as the core trusts it (`clock.py`). Policies take `Passage.at` instead and read no clock."""
-
-    def now(self) -> float:
-        """Seconds since the epoch, UTC."""
-
-    def monotonic(self) -> float:
-        """Seconds that only grow; for time-outs and deadlines."""
-
-
-class Memory(Protocol):
-    """A few small facts that the driver of one device must still know after a restart or a power cut: the last event
-    it read, say. `memory.py` keeps them in a file a device. Nothing personal belongs here: it is not encrypted.
-
-    Keys are up to 64 characters, values up to 1024, 64 keys at most; more is a `ValueError`.
-    """
-
-    def get(self, key: str) -> str | None:
-        """What was kept last, None when nothing was. Never waits."""
-
-    async def keep(self, key: str, value: str) -> None:
-        """Remember `value`. When it returns, it is on the disk; raises `OSError` when it cannot be. `get` knows it at
-        once. Calls that overlap are written in their order, several by one write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What every plugin object is given. `options` are the plugin's own settings from the config."""
-
-    plugin: str
-    log: structlog.typing.FilteringBoundLogger
-    clock: Clock
-    tasks: asyncio.TaskGroup | None = None
-    granted: Mapping[str, Any] | None = None
-    """What the manifest asked for and the site allowed, by permission: `rights`, `doors`, `store` …"""
-    memory: Memory | None = None
-    """Drivers only: what this device's driver keeps across restarts. None where the core gives none."""
-    device: str = ""
-    """Drivers only: the id of their device in the config."""
-    alone: frozenset[str] = frozenset()
-    """Drivers only: the readers, by their names on the device, at which the device decides by itself and is not asked
-    for `access` after a read (`decides: controller` in the config)."""
-    view: SiteView | None = None
-    find_service: Callable[[type[Service]], Service] | None = None
-
-    def need(self, permission: str) -> Any:
-        """The object behind a permission; raises `PermissionError` when it was not declared or not allowed."""
-        if self.granted is None or permission not in self.granted:
-            raise PermissionError(
-                f"{self.plugin}: permission {permission!r} is not declared in menwei-plugin.yaml or not allowed in the config"
-            )
-        return self.granted[permission]
-
-    # What is behind the permissions, by type (`permissions.py`). Each raises `PermissionError` like `need`.
-
-    @property
-    def tables(self) -> Tables:
-        return cast("Tables", self.need("tables"))
-
-    @property
-    def rights(self) -> RightsWriter:
-        return cast("RightsWriter", self.need("rights"))
-
-    @property
-    def people(self) -> PeopleDesk:
-        return cast("PeopleDesk", self.need("people"))
-
-    @property
-    def facts(self) -> Facts:
-        return cast("Facts", self.need("facts"))
-
-    @property
-    def doors(self) -> DoorCommands:
-        return cast("DoorCommands", self.need("doors"))
-
-    @property
-    def files(self) -> Files:
-        return cast("Files", self.need("files"))
-
-    @property
-    def subjects(self) -> Subjects:
-        return cast("Subjects", self.need("subjects"))
-
-    @property
-    def site(self) -> SiteView:
-        """The place; every plugin may know it. Raises `PermissionError` where there is none (`menwei discover`)."""
-        if self.view is None:
-            raise PermissionError(f"{self.plugin}: no site is running here")
-        return self.view
-
-    def service(self, cls: type[S]) -> S:
-        """The running service of this class: the plugin's own, or that of a plugin the manifest names under
-        `permissions.services`. Raises `LookupError` when it is not there, `PermissionError` when it is not declared."""
-        if self.find_service is None:
-            raise LookupError(f"{self.plugin}: no services are running here")
-        return cast("S", self.find_service(cls))
-
+    from menwei.permissions import Reading
 
 # ----------------------------------------------------------------------------------------------------------- drivers
-
-
-class Reports(Protocol):
-    """How a driver tells what happened. Every call is quick and never waits for a decision.
-
-    `received` is the moment of the read on `Context.clock.monotonic()`, default now: a driver that delivers late must
-    pass the true one, and the core refuses a read older than 5 s. The core stamps the identifier's type and finds the
-    access point from (this device, `reader`).
-    """
-
-    def ready(self, info: DeviceInfo) -> None:
-        """The device is connected and what it holds is known. Ends LOADING, resets the back-off."""
-
-    def card(self, reader: str, format: str, value: str, *, received: float | None = None) -> None:
-        """A card was read. `format` and `value` as in `menwei.cardformats`."""
-
-    def digits(self, reader: str, digits: str, *, received: float | None = None) -> None:
-        """A number was typed at the reader's keypad and finished (by # or by its length)."""
-
-    def document(self, reader: str, document: Document) -> None:
-        """An identity document was read at an enrolment reader. It opens nothing: it goes to the desk that waits for
-        it, or nowhere."""
-
-    def document_wanted(self, reader: str) -> bool:
-        """Whether a desk waits for a document there. A driver reads none otherwise: whoever lays a card down without
-        being asked for it stays unread."""
-        ...
-
-    def door_state(self, lock: str, state: DoorState) -> None:
-        """The door contact belonging to this lock changed, or was read at connection."""
-
-    def exit_button(self, lock: str) -> None:
-        """The exit button was pressed. It opens in hardware; the core only learns that the opening is rightful."""
-
-    def call_button(self, lock: str) -> None:
-        """The call button at the door of this lock was pressed: an intercom's, joined to an input. It opens nothing."""
-
-    def tamper(self, part: str, active: bool) -> None:
-        """A reader or the controller's case was opened (`part` is the reader's name, or "")."""
-
-    def fault(self, part: str, active: bool) -> None:
-        """A part of the device does not work, or works again: a reader that was unplugged, a broken wire. `part` is its
-        name on the device. The whole device being away is `NotReady` instead."""
-
-    def fire(self, lock: str, active: bool) -> None:
-        """The fire release input of this lock's zone changed."""
-
-    async def decided(self, decision: BoardDecision) -> None:
-        """The device decided by itself, at one of the readers `Context.alone`, now or while nobody served it. Returns
-        when that is in the journal, durable: only then may the driver move its place in the device's log on. What is
-        told again (same epoch and index) is in the journal once. While the disk fails this waits, and the device keeps
-        its log."""
-        ...
 
 
 class Driver(ABC):
@@ -312,6 +115,10 @@ class Driver(ABC):
         """For how long the device releases each lock when it decides by itself. The nearest it can do, not shorter."""
         raise NotImplementedError
 
+    def board_health(self) -> BoardHealth:
+        """How the device's clock and log stand, from memory: asked whenever somebody looks at the page of the boards."""
+        return BoardHealth()
+
     async def feedback(self, reader: str, feedback: Feedback) -> None:  # noqa: B027  # what is not overridden does nothing
         """Show something at a reader. Called without being waited for; a device without lights does nothing."""
 
@@ -332,23 +139,6 @@ class Finder(ABC):
     @abstractmethod
     async def find(self, propose: Propose) -> None:
         """Look until cancelled; call `propose` for each device seen, as often as it is seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Discovered:
-    """A device somebody could adopt. `id` is stable (serial, MAC), `config` what its driver needs to reach it."""
-
-    id: str
-    driver: str
-    title: str
-    address: str
-    finder: str
-    config: Mapping[str, Any]
-    properties: Mapping[str, str]
-
-
-class Propose(Protocol):
-    def __call__(self, device: Discovered, /) -> None: ...
 
 
 # ---------------------------------------------------------------------------------------------------------- policies
@@ -424,19 +214,6 @@ class Policy(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Recognition:
-    """A recognizer knows who stands at an access point. `subject` is the identifier value it was enrolled with, or
-    None for a stranger; `captured` is the moment of the picture on the monotonic clock (refused after 1.5 s)."""
-
-    access_point: str
-    subject: str | None
-    score: float
-    captured: float
-    liveness: str = ""
-    """By what it was told from a picture, a short word for the record; people read `<plugin>.method.<word>`."""
-
-
-@dataclass(frozen=True, slots=True)
 class Objection:
     """Why a recognizer does not serve the site as it is configured: a message key of its plugin with placeholders.
     `path` leads to the value inside the plugin's options that must be written or changed."""
@@ -480,21 +257,6 @@ class Recognizer(ABC):
 
     def repairs(self) -> list[Repair]:
         return []
-
-
-class Report(Protocol):
-    """How a recognizer tells what it saw; quick, in the loop's thread. What comes for an access point it does not
-    serve, where its type is not asked for now, or too late, opens nothing and is not kept."""
-
-    def ready(self) -> None:
-        """It can look now. Ends LOADING, resets the back-off."""
-
-    def __call__(self, recognition: Recognition, /) -> None: ...
-
-    def prompt(self, access_point: str, message: str, seconds: float = 3.0, *, refused: bool = False) -> None:
-        """Tell the person before the camera what to do (a message key of the plugin), at the readers and the screen of the
-        access point, for at most 30 s; `refused`: that it was not enough. Shown where its type is asked for now, and
-        kept nowhere."""
 
 
 class Notifier(ABC):
@@ -552,26 +314,13 @@ class Service(ABC):
 __all__ = [
     "PASS",
     "Answer",
-    "AuthFailed",
-    "Clock",
-    "Config",
-    "Context",
-    "CredentialIdentifier",
-    "Discovered",
     "Driver",
     "Finder",
-    "Memory",
-    "NotReady",
     "Notifier",
     "Objection",
     "Passage",
     "Policy",
-    "Propose",
-    "Recognition",
     "Recognizer",
     "Refuse",
-    "Repair",
-    "Report",
-    "Reports",
     "Service",
-]  # fmt: skip
+]

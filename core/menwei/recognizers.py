@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from menwei.access import READ_LIFETIME, READ_LIFETIME_ELSE
+from menwei.context import Clock, Repair
 from menwei.decide import Times as Schedules
 from menwei.decide import View, level_in_force
 from menwei.journal import Entry, Journal
@@ -32,7 +33,8 @@ from menwei.model import (
     Request,
     Verdict,
 )
-from menwei.plugin import Clock, Recognition, Recognizer, Repair
+from menwei.plugin import Recognizer
+from menwei.reports import Recognition
 from menwei.supervisor import DeviceState, Ready, Supervised, Supervisor, Times
 
 log = structlog.get_logger(__name__)

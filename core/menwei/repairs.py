@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from menwei import certificate
+from menwei.context import Repair
 from menwei.loader import PluginState
-from menwei.plugin import Policy, Repair
+from menwei.plugin import Policy
 from menwei.site import door_missing
 from menwei.upkeep import local_date
 

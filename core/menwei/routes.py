@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from menwei.context import NotReady
 from menwei.model import Actor
-from menwei.plugin import NotReady
 from menwei.waiting import ReaderBusy
 
 if TYPE_CHECKING:

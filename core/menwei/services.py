@@ -8,20 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from menwei.context import Clock, Repair
 from menwei.model import Actor, CredentialIdentifier, DeviceInfo, Document, DoorMode
-from menwei.plugin import Clock, Discovered, Repair, Service
+from menwei.plugin import Service
+from menwei.reports import Discovered
 
 if TYPE_CHECKING:
-    from menwei.access import CommandResult
     from menwei.accounts import Accounts
     from menwei.adoption import Adoption, NewDoor
     from menwei.boardplan import BoardStatus
-    from menwei.doors import DoorView
     from menwei.explain import Explanation
     from menwei.journal import Journal, Position
     from menwei.loader import PluginRow
     from menwei.messages import Messages
     from menwei.people import People
+    from menwei.permissions import CommandResult, DoorView
     from menwei.rights import Rights
     from menwei.site import Site
     from menwei.supervisor import DeviceState

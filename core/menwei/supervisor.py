@@ -19,8 +19,9 @@ from typing import Any, Protocol
 
 import structlog
 
+from menwei.context import AuthFailed, NotReady, Repair
 from menwei.model import DeviceInfo
-from menwei.plugin import AuthFailed, Driver, NotReady, Repair
+from menwei.plugin import Driver
 
 log = structlog.get_logger(__name__)
 

@@ -27,7 +27,7 @@ from menwei.adoption import AdoptionError
 from menwei.cli_client import ApiError, api
 from menwei.cli_devices import take_in
 from menwei.house import Menwei
-from menwei.plugin import Discovered
+from menwei.reports import Discovered
 from menwei.serving import Serving, serving
 from menwei_simulator import facing, site
 from menwei_simulator.cast import Entered

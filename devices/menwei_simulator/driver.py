@@ -9,8 +9,20 @@ from typing import ClassVar, Final
 
 from pydantic import Field, SecretStr
 
-from menwei.model import OPEN_MODES, DeviceInfo, DoorMode, DoorState, Feedback, Part
-from menwei.plugin import Config, Context, Driver, NotReady, Repair, Reports
+from menwei import (
+    Config,
+    Context,
+    DeviceInfo,
+    DoorMode,
+    DoorState,
+    Driver,
+    Feedback,
+    NotReady,
+    Part,
+    Repair,
+    Reports,
+)
+from menwei.model import OPEN_MODES
 from menwei_simulator.protocol import (
     AccessCommand,
     CallEvent,

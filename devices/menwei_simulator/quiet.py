@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from menwei.plugin import PASS, Answer, Config, Passage, Policy, Refuse
+from menwei import PASS, Answer, Config, Passage, Policy, Refuse
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 

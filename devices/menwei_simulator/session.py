@@ -11,8 +11,7 @@ from typing import Final, NoReturn, TypeVar, cast
 
 import structlog
 
-from menwei.model import DeviceInfo
-from menwei.plugin import AuthFailed, NotReady
+from menwei import AuthFailed, DeviceInfo, NotReady
 from menwei_simulator.protocol import (
     VERSION,
     Ack,

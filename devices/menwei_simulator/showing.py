@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from menwei import Discovered
 from menwei.messages import Messages
 from menwei.model import Outcome
-from menwei.plugin import Discovered
 from menwei_simulator.diary import Comparison
 from menwei_simulator.scene import Expected, Result, Scene, Signed
 

@@ -15,8 +15,10 @@ from menwei import yamlfile
 from menwei.adopted_file import Adopted, dump, insert, remove
 from menwei.adoption import AdoptionError, NewDoor, adopt, doors_from_options, forget, probe
 from menwei.config import build_site, load
+from menwei.context import AuthFailed, Config, NotReady
 from menwei.model import DeviceInfo, DoorForm
-from menwei.plugin import AuthFailed, Config, Discovered, Driver, NotReady
+from menwei.plugin import Driver
+from menwei.reports import Discovered
 
 INFO = DeviceInfo("A1", "GK-2", locks=("1", "2"), readers=("in", "out"))
 GATE = NewDoor("gate", "小区门", "1", {"gate-in": "in"})

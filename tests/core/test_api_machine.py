@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 
+from menwei.context import Repair
 from menwei.model import DeviceInfo
-from menwei.plugin import Repair
 from small_house import HOUSE, PASSWORD, sign_in
 
 Browser = TestClient[Any, Any]

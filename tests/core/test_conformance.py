@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 import pytest
 import structlog
 
+from menwei.context import NotReady
 from menwei.model import DoorMode, DoorState
-from menwei.plugin import Driver, NotReady
+from menwei.plugin import Driver
 from menwei.testing.conformance import DriverConformance
 from menwei.testing.peer import Ability, Input, Peer
 from peers.tiny_lock import TinyDriver, TinyPeer, line

@@ -19,7 +19,8 @@ from menwei.announcement import ID, LONGEST, Service, clean, config_id, describe
 from menwei.discovery import Change, Discovery, merge
 from menwei.manifest import Discovers, Manifest, Summary, VersionRange, ZeroconfRule
 from menwei.mdns import SharedZeroconf, look_at_interfaces
-from menwei.plugin import Discovered, Finder
+from menwei.plugin import Finder
+from menwei.reports import Discovered
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from menwei.context import Memory
 from menwei.memory import LONGEST_VALUE, MOST_KEYS, FileMemory, Memories, _facts
-from menwei.plugin import Memory
 
 
 async def test_what_was_kept_is_there_after_a_restart(tmp_path: Path) -> None:

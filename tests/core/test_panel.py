@@ -7,9 +7,10 @@ import time
 
 import pytest
 
+from menwei.context import Config
 from menwei.model import Check, Credential, CredentialState, IdentifierType, Reason
 from menwei.panel import Panel
-from menwei.plugin import PASS, Config, Passage, Policy, Refuse
+from menwei.plugin import PASS, Passage, Policy, Refuse
 
 CREDENTIAL = Credential(
     1, 2, CredentialState.ENABLED, 0, 10, ("residents",), frozenset({IdentifierType.CARD})

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from menwei.context import Config, NotReady
 from menwei.model import (
     AccessPoint,
     CredentialIdentifier,
@@ -16,9 +17,10 @@ from menwei.model import (
     LevelInForce,
     SecurityLevel,
 )
-from menwei.plugin import Config, NotReady, Recognition, Recognizer
+from menwei.plugin import Recognizer
 from menwei.queues import Queues
 from menwei.recognizers import LONGEST_PROMPT, UNKNOWN_SHOWN, Recognizers, Wanted
+from menwei.reports import Recognition
 from menwei.snapshot import Delta
 from menwei.supervisor import DeviceState
 from small_site import CARD, CARD_ONLY, KEYS, LIN, LIN_CARD, WANG_CARD, credential, small_site

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from menwei.context import AuthFailed, NotReady
 from menwei.model import DeviceInfo
-from menwei.plugin import AuthFailed, NotReady
 from menwei.supervisor import DeviceState, Supervised, Supervisor, Times
 
 QUICK = Times(first_retry=0.01, longest_retry=0.05, fault_retry=0.02, auth_retry=0.05, auth_wake=0.0, wake=0.0, loading=0.2, ending=0.1)  # fmt: skip

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from menwei import NotReady
 from menwei.clock import TrustedClock
-from menwei.plugin import Context
+from menwei.context import Context
 from menwei_camera import wire
 from menwei_camera.driver import Camera, CameraConfig
 from menwei_camera.looking import LookSpec

@@ -28,7 +28,7 @@ import structlog
 
 from menwei import AuthFailed, NotReady
 from menwei.clock import TrustedClock
-from menwei.plugin import Context
+from menwei.context import Context
 from menwei_camera.driver import Camera, CameraConfig
 from menwei_camera.looking import LookSpec
 from menwei_camera.service import CameraOptions, Cameras, Live, Lost

@@ -10,9 +10,10 @@ import pytest
 import structlog
 from pydantic import ValidationError
 
+from menwei.context import Context, NotReady
 from menwei.messages import LANGUAGES, Catalogue, placeholders
 from menwei.model import DoorMode
-from menwei.plugin import Context, NotReady, Reports
+from menwei.reports import Reports
 from menwei_pcsc.driver import NoLock, PcscReader, ReaderConfig, describe
 from menwei_pcsc.finder import PcscFinder
 from menwei_pcsc.reader_thread import Plugged, choose

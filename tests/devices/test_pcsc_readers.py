@@ -19,8 +19,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from menwei.context import Context, NotReady
 from menwei.model import DeviceInfo, DoorState
-from menwei.plugin import Context, Discovered, NotReady
+from menwei.reports import Discovered
 from menwei.supervisor import DeviceState, Ready, Supervised, Supervisor, Times
 from menwei_pcsc import driver as driver_module
 from menwei_pcsc.driver import PcscReader, ReaderConfig

@@ -16,9 +16,10 @@ import yaml
 from pydantic import ValidationError
 
 from menwei.clock import TrustedClock
+from menwei.context import AuthFailed, Context, NotReady
 from menwei.messages import Messages
 from menwei.model import DeviceInfo, DoorMode, DoorState, Feedback, FeedbackKind
-from menwei.plugin import AuthFailed, Context, Driver, NotReady
+from menwei.plugin import Driver
 from menwei_simulator import register_drivers
 from menwei_simulator.controller import ControllerSpec
 from menwei_simulator.driver import SimulatorConfig, SimulatorDriver

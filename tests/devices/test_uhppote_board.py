@@ -17,10 +17,11 @@ from uhppoted.errors import EventNotFound, EventOverwritten
 from uhppoted.uhppote_async import UhppoteAsync
 
 from menwei.cardformats import FORMATS
+from menwei.context import NotReady, Repair
 from menwei.memory import FileMemory
 from menwei.messages import Messages
 from menwei.model import DoorMode, DoorState
-from menwei.plugin import Discovered, NotReady, Repair
+from menwei.reports import Discovered
 from menwei.testing import RecordedReports, context
 from menwei.testing.driven import Driven
 from menwei.testing.proxies import Faults

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from menwei.context import AuthFailed, Config, NotReady
 from menwei.model import OPEN_MODES, DeviceInfo, DoorMode, DoorState
-from menwei.plugin import AuthFailed, Config, Driver, NotReady
+from menwei.plugin import Driver
 from menwei.testing.peer import Input, Peer, Release
 from menwei.testing.proxies import Faults, TcpProxy, lines
 

@@ -21,6 +21,7 @@ import structlog
 
 from menwei.boardfacts import BoardDecision
 from menwei.clock import TrustedClock
+from menwei.context import Context, Memory
 from menwei.model import (
     FOREVER,
     Check,
@@ -32,7 +33,7 @@ from menwei.model import (
     IdentifierType,
 )
 from menwei.panel import Panel
-from menwei.plugin import Context, Driver, Memory, Passage, Policy
+from menwei.plugin import Driver, Passage, Policy
 
 CARD = frozenset({IdentifierType.CARD})
 

@@ -11,7 +11,8 @@ from typing import ClassVar, TypeVar
 import pytest
 import pytest_asyncio
 
-from menwei.plugin import Driver, NotReady
+from menwei.context import NotReady
+from menwei.plugin import Driver
 from menwei.testing.driven import BOUND, Driven
 from menwei.testing.peer import Ability, Input, Peer, Release
 

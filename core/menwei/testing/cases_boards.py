@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from menwei.boardfacts import DAY_AND_NIGHT, LAST_DAY, MINUTES, BoardAbilities, BoardCard, WeekHours
-from menwei.plugin import NotReady
+from menwei.context import NotReady
 from menwei.testing.cases import Cases, need, within
 from menwei.testing.driven import Driven
 from menwei.testing.logged import logged

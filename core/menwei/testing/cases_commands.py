@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from menwei.context import NotReady
 from menwei.model import DoorMode, Feedback, FeedbackKind
-from menwei.plugin import NotReady
 from menwei.testing.cases import CLOCKS, Cases, need, within
 from menwei.testing.driven import Driven
 from menwei.testing.peer import Ability, Peer

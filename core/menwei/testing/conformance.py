@@ -22,8 +22,8 @@ from typing import ClassVar
 
 import pytest
 
+from menwei.context import AuthFailed, NotReady
 from menwei.model import DoorState
-from menwei.plugin import AuthFailed, NotReady
 from menwei.supervisor import DeviceState
 from menwei.testing.cases import FRESH, Cases, inputs_told, need, within
 from menwei.testing.cases_boards import BoardCases

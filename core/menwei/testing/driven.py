@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from menwei.clock import TrustedClock
-from menwei.doors import DoorView
+from menwei.context import AuthFailed, Context, NotReady
 from menwei.memory import Memories
 from menwei.model import AccessPoint, DeviceInfo, Door, DoorState
-from menwei.plugin import AuthFailed, Context, Driver, NotReady
+from menwei.permissions import DoorView
+from menwei.plugin import Driver
 from menwei.supervisor import DeviceState, Ready, Supervised, Supervisor, Times
 from menwei.testing import RecordedReports
 from menwei.testing.peer import Peer

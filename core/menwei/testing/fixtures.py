@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from menwei.plugin import Context, Passage
+    from menwei.context import Context
+    from menwei.plugin import Passage
     from menwei.testing import RecordedReports
 
 # The cases of the conformance suite say what they compared, as tests in a test module do.
