@@ -3,30 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 
 from menwei.access import Line
 from menwei.model import Request
-
-
-class _Queue:
-    """What waits at one access point, and its one worker."""
-
-    __slots__ = ("_woken", "requests")
-
-    def __init__(self) -> None:
-        self.requests: deque[Request] = deque()
-        self._woken: asyncio.Future[None] | None = None
-
-    def put(self, request: Request) -> None:
-        self.requests.append(request)
-        if self._woken is not None and not self._woken.done():
-            self._woken.set_result(None)
-
-    def filled(self) -> asyncio.Future[None]:
-        self._woken = asyncio.get_running_loop().create_future()
-        return self._woken
 
 
 class Queues:
@@ -37,39 +17,42 @@ class Queues:
     def __init__(self, line: Line, overflow: Callable[[str], None]) -> None:
         self._line = line
         self._overflow = overflow
-        self._queues = {point: _Queue() for point in line.points}
+        self._waiting: dict[str, asyncio.Queue[Request]] = {
+            point: asyncio.Queue(self.LENGTH) for point in line.points
+        }
 
     def submit(self, request: Request) -> None:
         """Take a request in; returns at once. A full queue refuses and says so (a reader gone mad)."""
-        queue = self._queues[request.access_point]
-        if len(queue.requests) >= self.LENGTH:
+        try:
+            self._waiting[request.access_point].put_nowait(request)
+        except asyncio.QueueFull:
             self._overflow(request.access_point)
-            return
-        queue.put(request)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request waits for its turn. One that is being decided waits no more."""
+        return all(queue.empty() for queue in self._waiting.values())
 
     def hand_over(self, successor: Queues) -> None:
         """Give what still waits to the queues that replace these; what has no access point any more is dropped."""
-        for queue in self._queues.values():
-            while queue.requests:
-                request = queue.requests.popleft()
-                if request.access_point in successor._queues:
+        for queue in self._waiting.values():
+            while not queue.empty():
+                request = queue.get_nowait()
+                if request.access_point in successor._waiting:
                     successor.submit(request)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            for queue in self._queues.values():
+            for queue in self._waiting.values():
                 tasks.create_task(self._work(queue))
 
-    async def _work(self, queue: _Queue) -> None:
+    async def _work(self, queue: asyncio.Queue[Request]) -> None:
         while True:
-            while not queue.requests:
-                await queue.filled()
-            request = queue.requests.popleft()
+            request = await queue.get()
             try:
                 await self._line.request(request)
-            except (
-                Exception
-            ) as error:  # a fault of ours shuts this request out, never the door for everybody after it
+            except Exception as error:
+                # A fault of ours shuts this request out, never the door for everybody after it.
                 self._line.failed(request, error)
 
 

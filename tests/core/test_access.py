@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from menwei.context import Config
 from menwei.model import (
     FOREVER,
     Actor,
@@ -19,7 +20,7 @@ from menwei.model import (
     Reason,
     SecurityLevel,
 )
-from menwei.plugin import PASS, Config, Policy, Refuse
+from menwei.plugin import PASS, Policy, Refuse
 from menwei.queues import Queues
 from menwei.snapshot import Delta
 from small_site import (
@@ -376,6 +377,24 @@ class TestQueues:
                 queues.submit(site.card(STRANGER_CARD))
             queues.submit(site.card(WANG_CARD, point="gate-out"))
         assert full == ["gate-in"] * 5
+
+    async def test_what_still_waits_is_decided_by_the_queues_that_replace_these(self, tmp_path):
+        async with small_site(tmp_path) as site:
+            before = Queues(site.line, lambda _: None)
+            before.submit(site.card(LIN_CARD))
+            before.submit(site.card(WANG_CARD, point="gate-out"))
+            # The way out was taken off the config.
+            site.line.points = {"gate-in": site.line.points["gate-in"]}
+            after = Queues(site.line, lambda _: None)
+            before.hand_over(after)
+            running = asyncio.create_task(after.run())
+            async with asyncio.timeout(5):
+                while not site.board.pulses:
+                    await asyncio.sleep(0.01)
+            granted = await site.entries("AccessGranted", "AccessDenied")
+            running.cancel()
+        assert before.idle and after.idle
+        assert [(entry.kind, entry.access_point) for entry in granted] == [("AccessGranted", "gate-in")]
 
 
 async def test_explain_says_what_a_request_would_and_does_nothing(tmp_path):

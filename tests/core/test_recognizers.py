@@ -91,7 +91,7 @@ class Watched:
 
     async def decided(self, *kinds):
         """The entries of these kinds once everything that was submitted is decided."""
-        await until(lambda: not any(queue.requests for queue in self.queues._queues.values()))
+        await until(lambda: self.queues.idle)
         async with self.site.door.lock:
             pass
         return await self.site.entries(*kinds)
