@@ -205,6 +205,7 @@ class SmallHouse:
         self.discovery = SimpleNamespace(devices={found.id: found})
         self.boards = NoBoards()
         self.mending: list[Repair] = []
+        self.showing: frozenset[str] = frozenset()
         self.adopted: list[tuple[str, str, tuple[NewDoor, ...]]] = []
 
     @classmethod
@@ -267,6 +268,9 @@ class SmallHouse:
                 "quiet", "1.0", PluginState.BROKEN, "ImportError: no module named quiet", ("rights",), ()
             ),
         ]
+
+    def shows(self) -> frozenset[str]:
+        return self.showing
 
     def repairs(self) -> list[Repair]:
         return self.mending

@@ -10,7 +10,7 @@ from aiohttp_sse import EventSourceResponse
 from pydantic import Field, StringConstraints
 
 from menwei.doors import COMMANDS
-from menwei.entryview import LIVE, SHOWN, EntryView, place, view
+from menwei.entryview import EntryView, live, place, shown, view
 from menwei.journal import Position
 from menwei.model import DoorAlarm, DoorMode, DoorState
 from menwei.permissions import DoorView
@@ -164,7 +164,11 @@ async def recent(call: Call) -> Recent:
     position = call.house.journal.head
     since = call.house.clock.now() - (GLANCE if call.who.role == Role.GUARD else DAY)
     entries = await call.house.journal.read(
-        before=following(position), kinds=SHOWN, limit=call.query.limit, newest_first=True, since=since
+        before=following(position),
+        kinds=shown(call.house),
+        limit=call.query.limit,
+        newest_first=True,
+        since=since,
     )
     views = (view(call, entry) for entry in entries)
     return Recent(entries=tuple(found for found in views if found.shown), position=str(position))
@@ -176,11 +180,11 @@ def following(position: Position) -> Position:
 
 
 def _resume_from(call: Call, head: Position) -> Position:
-    shown = call.request.headers.get("Last-Event-ID") or call.query.after
-    if not shown:
+    left_off = call.request.headers.get("Last-Event-ID") or call.query.after
+    if not left_off:
         return head
     try:
-        return min(Position.parse(shown), head)
+        return min(Position.parse(left_off), head)
     except ValueError:
         raise Problem(HTTPStatus.BAD_REQUEST, "web.field.invalid", "query.after", field="after") from None
 
@@ -198,13 +202,13 @@ class Events:
     async def __call__(self, call: Call) -> web.StreamResponse:
         """Everything that happens, from where the caller left off. Entries are pulled from the journal as fast as the
         client takes them, so a slow one costs no memory; one that takes nothing at all is cut off."""
-        journal = call.house.journal
+        journal, kinds = call.house.journal, live(call.house)
         head = journal.head
         after = _resume_from(call, head)
         with self._streams.open(call.who.name):
             missed = (
                 await journal.read(
-                    after, following(head), LIVE, limit=RESUMED + 1, since=call.house.clock.now() - GLANCE
+                    after, following(head), kinds, limit=RESUMED + 1, since=call.house.clock.now() - GLANCE
                 )
                 if after < head
                 else []
@@ -219,7 +223,7 @@ class Events:
                         missed = []
                     for entry in missed:
                         await _send(call, response, view(call, entry))
-                    async for batch in journal.follow(after=head, kinds=LIVE):
+                    async for batch in journal.follow(after=head, kinds=kinds):
                         for entry in batch:
                             await _send(call, response, view(call, entry))
                 except (ConnectionResetError, TimeoutError):

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from menwei.api_doors import one_door
 from menwei.callers import Limit
-from menwei.entryview import SHOWN, EntryView, view
+from menwei.entryview import EntryView, shown, view
 from menwei.journal import Position, Recorded
 from menwei.routes import NOT_BLANK, WHOLE, Call, Model, Problem, Role, Route
 
@@ -94,16 +94,16 @@ def position_in(text: str | None, where: str) -> Position | None:
 
 async def by_door(call: Call) -> Entries:
     door, page = one_door(call), call.query
-    before = position_in(page.before, "query.before")
+    before, kinds = position_in(page.before, "query.before"), shown(call.house)
     entries: Sequence[Recorded]
     if page.who:
         await call.house.audit(call.who, "journal.by_door", {"door": door.id})
         entries = await call.house.journal.read(
-            before=before, kinds=SHOWN, doors=[door.id], limit=page.limit, newest_first=True, personal=True
+            before=before, kinds=kinds, doors=[door.id], limit=page.limit, newest_first=True, personal=True
         )
     else:
         entries = await call.house.journal.read(
-            before=before, kinds=SHOWN, doors=[door.id], limit=page.limit, newest_first=True
+            before=before, kinds=kinds, doors=[door.id], limit=page.limit, newest_first=True
         )
     return Entries(
         entries=tuple(view(call, entry) for entry in entries),
@@ -124,7 +124,9 @@ class Histories:
         await call.house.audit(
             call.who, "journal.by_holder", {}, {"holder": asked.holder, "reason": asked.reason}
         )
-        entries = await call.house.journal.by_holder(asked.holder, asked.limit, before=before, kinds=SHOWN)
+        entries = await call.house.journal.by_holder(
+            asked.holder, asked.limit, before=before, kinds=shown(call.house)
+        )
         return Entries(
             entries=tuple(view(call, entry) for entry in entries),
             next=str(entries[-1].position) if len(entries) == asked.limit else None,

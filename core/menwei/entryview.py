@@ -14,6 +14,7 @@ from menwei.routes import Call, Model, Role
 
 if TYPE_CHECKING:
     from menwei.journal import Recorded
+    from menwei.services import House
 
 
 class Tone(StrEnum):
@@ -63,7 +64,7 @@ SHOWN = frozenset(
         "DoorAlarm",
     }
 )
-"""What a guard wants to see go by; a contact's every move is not among it."""
+"""What a guard wants to see go by; a contact's every move is not among it. Plugins add to it: `shown`."""
 
 LIVE = SHOWN | {
     "AccessTaken",
@@ -75,6 +76,17 @@ LIVE = SHOWN | {
     "RecognizerState",
 }
 """What the live stream sends: these too, because each may change how a door looks."""
+
+
+def shown(house: House) -> frozenset[str]:
+    """`SHOWN`, and what the plugins' manifests put beside it: a refusal of a recognizer, a suspicion of a policy."""
+    return SHOWN | house.shows()
+
+
+def live(house: House) -> frozenset[str]:
+    """The same of `LIVE`."""
+    return LIVE | house.shows()
+
 
 _TONES = {
     "AccessGranted": Tone.GOOD,
@@ -111,8 +123,8 @@ def view(call: Call, entry: Recorded) -> EntryView:
         text=text,
         detail=detail,
         reasons=tuple(dict.fromkeys(check["reason"] for check in entry.data.get("checks", ()))),
-        tone=_tone(entry),
-        shown=entry.kind in SHOWN and entry.data.get("alarm") != "Normal",
+        tone=_tone(call, entry),
+        shown=entry.kind in shown(call.house) and entry.data.get("alarm") != "Normal",
         holder=personal.get("holder"),
         credential=personal.get("credential"),
         actor=personal.get("actor"),
@@ -130,12 +142,12 @@ def place(call: Call, door: str, access_point: str = "") -> str:
     return call.t("entry.place", door=name, point=point.name)
 
 
-def _tone(entry: Recorded) -> Tone:
+def _tone(call: Call, entry: Recorded) -> Tone:
     if entry.kind == "DoorAlarm":
         return _ALARM_TONES.get(str(entry.data.get("alarm")), Tone.BAD)
     if entry.kind == "DoorCommand" and entry.data.get("refused"):
         return Tone.WARN
-    return _TONES.get(entry.kind, Tone.PLAIN)
+    return Tone.WARN if entry.kind in call.house.shows() else _TONES.get(entry.kind, Tone.PLAIN)
 
 
 def _words(call: Call, entry: Recorded) -> tuple[str, str]:

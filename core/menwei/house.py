@@ -365,6 +365,10 @@ class Menwei:
         allow = {name: section.allow for name, section in self.settings.plugins.items()}
         return plugins_table(self.plugins, allow, language=language)
 
+    def shows(self) -> frozenset[str]:
+        """The plugins' journal kinds that stand among the passages (`permissions.shows`)."""
+        return frozenset(kind for plugin in self.plugins.values() for kind in plugin.shows)
+
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
         """The next card at a chosen reader, for enrolment; see `Devices.capture`."""
         return await self.devices.capture(device, reader, seconds)

@@ -76,6 +76,13 @@ class LoadedPlugin:
     commands: typer.Typer | None = None
 
     @property
+    def shows(self) -> frozenset[str]:
+        """The journal kinds of its own that belong among the passages, as they stand in the journal."""
+        if self.manifest is None or self.state is not PluginState.OK:  # then nobody has its words for them
+            return frozenset()
+        return frozenset(f"{self.package}.{kind}" for kind in self.manifest.permissions.shows)
+
+    @property
     def error(self) -> str:
         """All failures in English, for logs; "" when there are none."""
         return "; ".join(failure.text("en") for failure in self.failures)

@@ -23,6 +23,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
@@ -172,13 +173,15 @@ class Discovers(_Part):
 
 
 class Permissions(_Part):
-    """What the plugin wants. `facts` are journal kinds it hears, `publishes` kinds of its own that it writes, `tables`
-    its own tables, `services` plugins whose services it uses, `hosts` network hosts it speaks to (for the installer to
+    """What the plugin wants. `facts` are journal kinds it hears, `publishes` kinds of its own that it writes, `shows`
+    those of them that a guard sees go by among the passages (`entry.<package>.<Kind>` in its catalogue), `tables` its
+    own tables, `services` plugins whose services it uses, `hosts` network hosts it speaks to (for the installer to
     read: a process cannot hold its own code to it), `files` a folder and keys of its own, `subjects` (recognizers) which
     of the people it has enrolled belong to a door; `rights` and `doors` must also be allowed in the config."""
 
     facts: tuple[str, ...] = ()
     publishes: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z]{0,63}$")], ...] = ()
+    shows: tuple[str, ...] = ()
     services: tuple[Annotated[str, StringConstraints(pattern=NAME)], ...] = ()
     rights: bool = False
     doors: bool = False
@@ -188,12 +191,20 @@ class Permissions(_Part):
     subjects: bool = False
     hosts: tuple[str, ...] = ()
 
+    @field_validator("shows")
+    @classmethod
+    def _shows_what_it_publishes(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for kind in value:
+            if kind not in info.data.get("publishes", value):
+                raise ValueError(f"{kind} is not one of publishes")
+        return value
+
     def asked(self) -> tuple[str, ...]:
         """As words for a table: `rights`, `doors`, `pages`, `facts:AccessGranted`, `tables:visits`, `hosts:…`."""
         flags = [word for word in ("rights", "doors", "pages", "files", "subjects") if getattr(self, word)]
         lists = [
             f"{word}:{value}"
-            for word in ("facts", "publishes", "tables", "services", "hosts")
+            for word in ("facts", "publishes", "shows", "tables", "services", "hosts")
             for value in getattr(self, word)
         ]
         return (*flags, *lists)

@@ -107,6 +107,9 @@ class House(Protocol):
     def plugin_rows(self, language: str) -> Sequence[PluginRow]:
         """The configured plugins, then those that are only installed."""
 
+    def shows(self) -> frozenset[str]:
+        """The plugins' journal kinds that stand among the passages (`permissions.shows`)."""
+
     def repairs(self) -> list[Repair]:
         """Everything a person could mend, the gravest first."""
 

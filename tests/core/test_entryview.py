@@ -12,6 +12,8 @@ from aiohttp.test_utils import TestClient
 
 from menwei import entryview
 from menwei.journal import Entry
+from menwei.loader import LoadedPlugin, PluginState
+from menwei.manifest import installed
 from menwei.messages import Messages
 from small_house import HOUSE, sign_in
 
@@ -82,6 +84,55 @@ async def test_a_recognizer_that_is_lost_is_told_on_the_live_stream_in_words(
     entry = json.loads(line.removeprefix("data:"))
     assert entry["text"] == "识别 face.faces：离线，正在重试"
     assert entry["shown"] is False
+
+
+NOT_LIVE = "menwei_face.NotLive"
+
+
+@pytest.fixture
+def face(house: Any) -> None:
+    """The house with the face plugin of this checkout loaded, as far as its manifest goes."""
+    found = installed()["face"]
+    house.showing = LoadedPlugin("face", found.manifest, PluginState.OK, package=found.package).shows
+
+
+async def test_a_face_that_did_not_prove_to_be_alive_goes_by_as_a_refusal_without_a_word_on_whose(
+    words: Any, face: None, client: Browser
+) -> None:
+    shown = await row(client, NOT_LIVE, failure="flat", method="head_turn")
+    assert shown["text"] == "已拒绝：刷脸未通过活体检测"
+    assert (shown["tone"], shown["shown"], shown["detail"]) == ("warn", True, "")
+    assert (shown["holder"], shown["credential"], shown["actor"]) == (None, None, None)
+
+
+async def test_what_a_plugin_shows_is_on_the_live_stream_and_among_the_doors_entries(
+    words: Any, face: None, client: Browser
+) -> None:
+    house = client.app[HOUSE]  # type: ignore[index]
+    await sign_in(client, "committee")
+    async with client.get("/api/events") as stream:
+        await house.journal.record(Entry(NOT_LIVE, house.clock.now(), "gate", "gate-in", {}), 10)
+        async with asyncio.timeout(10):
+            while NOT_LIVE not in (line := (await stream.content.readline()).decode()):
+                pass
+    assert json.loads(line.removeprefix("data:"))["shown"] is True
+    listed = await (await client.get("/api/doors/gate/journal")).json()
+    assert [entry["kind"] for entry in listed["entries"]] == [NOT_LIVE]
+
+
+async def test_a_plugins_own_kind_that_its_manifest_does_not_show_stays_out_of_the_passages(
+    words: Any, face: None, client: Browser
+) -> None:
+    house = client.app[HOUSE]  # type: ignore[index]
+    await sign_in(client, "guard")
+    await house.journal.record(Entry("menwei_face.Withdrawn", house.clock.now()), 10)
+    assert (await (await client.get("/api/recent")).json())["entries"] == []
+
+
+def test_a_plugin_that_could_not_be_loaded_shows_nothing() -> None:
+    manifest = installed()["face"].manifest
+    broken = LoadedPlugin("face", manifest, PluginState.BROKEN, package="menwei_face")
+    assert broken.shows == LoadedPlugin("face", None, PluginState.OK).shows == frozenset()
 
 
 async def test_a_device_that_is_lost_is_named(words: Any, house: Any) -> None:

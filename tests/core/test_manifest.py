@@ -71,6 +71,14 @@ def test_every_mistake_of_a_manifest_is_told_with_its_place(tmp_path):
     assert "{serial} is not one of" in told[1]
 
 
+def test_a_plugin_shows_among_the_passages_only_what_it_publishes_itself(tmp_path):
+    text = GOOD.replace("  rights: true", "  publishes: [Refused]\n  shows: [Refused]\n  rights: true")
+    assert "shows:Refused" in read(written(tmp_path, text)).permissions.asked()
+    (told,) = mistakes(tmp_path, text.replace("shows: [Refused]", "shows: [AccessGranted]"))
+    assert told.startswith("/menwei-plugin.yaml:16:3: permissions.shows")
+    assert "AccessGranted is not one of publishes" in told
+
+
 def test_a_missing_key_is_named_at_the_part_that_lacks_it(tmp_path):
     assert "summary.zh: zh is missing" in mistakes(tmp_path, GOOD.replace("zh: 一种门, ", ""))[0]
 

@@ -258,6 +258,7 @@ async def test_a_print_that_is_turned_before_the_camera_does_not_open_where_a_he
         await it.displayed("转头")
         (failed, *_) = await recorded(it.house, "menwei_face.NotLive", seconds=60)
         assert (failed.access_point, failed.data["method"]) == ("gate-in", "head_turn")
+        assert failed.kind in it.house.shows()  # a guard sees it go by
         assert await it.entries("AccessGranted") == []
         assert await it.card_opens()
 
