@@ -22,6 +22,7 @@ from menwei.accounts import Accounts
 from menwei.adopted_file import AdoptionError
 from menwei.adoption import Adoption, NewDoor
 from menwei.api_session import Me
+from menwei.boardlog import Merged
 from menwei.boardplan import BoardStatus
 from menwei.callers import CSRF_HEADER
 from menwei.clock import TrustedClock
@@ -165,6 +166,9 @@ class NoBoards:
     def statuses(self) -> list[BoardStatus]:
         return self.found
 
+    def deciding(self) -> bool:
+        return bool(self.found)
+
     def pending(self, credential: int) -> list[str]:
         return [status.device for status in self.found if credential in status.revoked]
 
@@ -172,6 +176,16 @@ class NoBoards:
         if device not in {status.device for status in self.found}:
             raise KeyError(device)
         self.looked.append(device)
+
+
+class NoLogs:
+    """In place of what boards logged: whatever a test puts into `merged`, by device."""
+
+    def __init__(self) -> None:
+        self.merged: dict[str, Merged] = {}
+
+    async def last(self, device: str) -> Merged | None:
+        return self.merged.get(device)
 
 
 class SmallHouse:
@@ -204,6 +218,7 @@ class SmallHouse:
         )
         self.discovery = SimpleNamespace(devices={found.id: found})
         self.boards = NoBoards()
+        self.board_log = NoLogs()
         self.mending: list[Repair] = []
         self.showing: frozenset[str] = frozenset()
         self.adopted: list[tuple[str, str, tuple[NewDoor, ...]]] = []

@@ -15,9 +15,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from menwei.boardfacts import DAY_AND_NIGHT, CannotHold, WeekHours, last_day
+from menwei.boardfacts import DAY_AND_NIGHT, BoardHealth, CannotHold, last_day
+from menwei.boardledger import SLICE, Ledger, fit, gently, parts
 from menwei.boardnumbers import BoardNumbers, Held, card_digest, open_number, seal_number
-from menwei.boardplan import BoardPlan, BoardStatus, Drift, Want, Wanted
+from menwei.boardplan import BoardPlan, BoardStatus, Drift, Lacks, Pushed, Want, Wanted
 from menwei.boardrights import BoardRights
 from menwei.context import Clock, NotReady
 from menwei.doors import DoorRuntime
@@ -45,8 +46,6 @@ INTERRUPTIONS = 3
 """Readings in a row that give way to a change of the rights; the next one is finished."""
 RECORD_PATIENCE = 2.0
 """Seconds for an entry to be durable: a failing disk must not keep a lost card on a board."""
-SLICE = 200
-"""Credentials judged before the doors get the event loop again."""
 READ_BACK = 6 * 3600.0
 """Seconds between two readings of all that a board holds; at every connection too."""
 AGAIN = 10.0
@@ -79,7 +78,7 @@ class Keeper:
         doors: Mapping[str, DoorRuntime],
     ) -> None:
         self.plan = plan
-        self.wanted = Wanted(0, {}, 0.0)
+        self.ledger = Ledger()
         self.drift: Drift | None = None
         self.trouble = ""
         self.no_room = ""
@@ -87,8 +86,10 @@ class Keeper:
         self.since: float | None = None
         """Since when (monotonic) cards are to be taken away."""
         self._parts, self._specs, self._zone, self._doors = parts, specs, zone, doors
-        self._held: dict[bytes, Held] | None = None
+        self._loaded = False
         self._revision = 0
+        self._pushed: Pushed | None = None
+        self._reading: int | None = None
         self._driver: Driver | None = None
         self._read_back: float | None = None
         self._read_at: float | None = None
@@ -101,39 +102,28 @@ class Keeper:
 
     # --------------------------------------------------------------------------------------------------- what it shows
 
-    @property
-    def held(self) -> Mapping[bytes, Held]:
-        return self._held or {}
-
-    def to_take(self) -> list[bytes]:
-        return [digest for digest in self.held if digest not in self.wanted.cards]
-
-    def to_give(self) -> list[bytes]:
-        """What the board holds otherwise first: among it are rights that became less."""
-        differ = [
-            digest
-            for digest, want in self.wanted.cards.items()
-            if (held := self.held.get(digest)) is None or held.holding != want.holding
-        ]
-        return sorted(differ, key=lambda digest: digest not in self.held)
-
-    def status(self) -> BoardStatus:
-        taking = self.to_take()
-        revoked = {held.credential for digest in taking if (held := self.held[digest]).credential is not None}
+    def status(self, since: float | None = None) -> BoardStatus:
+        """Reads memory and counts nothing: asked by whoever looks, with a village's cards on the board."""
+        ledger, wanted = self.ledger, self.ledger.wanted
+        driver = self._parts.supervisor.driver(self.plan.device)
         return BoardStatus(
-            self.plan.device,
-            self._parts.supervisor.driver(self.plan.device) is not None,
-            self._revision,
-            len(self.wanted.cards),
-            len(self.held),
-            self.plan.abilities.cards,
-            len(self.to_give()),
-            len(taking),
-            tuple(sorted(number for number in revoked if number is not None)),
-            self._read_at,
-            self.drift,
-            self.trouble or self.no_room,
-        )
+            device=self.plan.device, online=driver is not None, revision=self._revision, wanted=len(wanted.cards),
+            held=len(ledger.held), capacity=self.plan.abilities.cards, to_give=ledger.giving, to_take=ledger.taking,
+            revoked=tuple(ledger.revoked()), read_back=self._read_at, drift=self.drift,
+            trouble=self.trouble or self.no_room, doors=tuple(self.plan.doors.values()), since=since,
+            reading=self._reading if driver is not None else None, pushed=self._pushed,
+            lacks=Lacks(
+                wanted.overflow, wanted.without_number, wanted.special, wanted.within_a_day, self.no_room
+            ),
+            health=self._health(driver) if driver is not None else BoardHealth(),
+        )  # fmt: skip
+
+    def _health(self, driver: Driver) -> BoardHealth:
+        try:
+            return driver.board_health()
+        except Exception as error:
+            log.error("a driver's board_health() failed", device=self.plan.device, exc_info=error)
+            return BoardHealth()
 
     # ----------------------------------------------------------------------------------------------------- its life
 
@@ -143,7 +133,7 @@ class Keeper:
 
     def look(self) -> None:
         """Read back all that the board holds, now."""
-        self._read_back = None
+        self._read_back, self._reading = None, 0
         self._news.set()
 
     async def run(self) -> None:
@@ -165,7 +155,7 @@ class Keeper:
         return (
             self._news.is_set()
             or driver is not self._driver
-            or self._parts.clock.now() >= self.wanted.due
+            or self._parts.clock.now() >= self.ledger.wanted.due
             or self._shut_locks() != self._shut
             or (driver is not None and (bool(self.trouble) or self._reading_due(now)))
         )
@@ -182,40 +172,44 @@ class Keeper:
     def _failed(self, why: str, pause: float) -> None:
         if why != self.trouble:
             log.warning("the board does not hold what it should yet", device=self.plan.device, why=why)
-        self.trouble = why
+        self.trouble, self._reading = why, None
         self._again = self._parts.clock.monotonic() + pause
 
     async def _round(self) -> None:
         """Everything once: what should be there, what is there, and the way from one to the other."""
         self._news.clear()
         self._shut = self._shut_locks()
-        if self._held is None:
-            self._held = await self._parts.numbers.held(self.plan.device)
+        if not self._loaded:
+            async for held in self._parts.numbers.held(self.plan.device):
+                self.ledger.remember(held)
+            self._loaded = True
         began = self._parts.clock.monotonic()
-        self.wanted = await self._compute()
+        await self.ledger.want(await self._compute())
         ended = self._parts.clock.monotonic()
         self._rest_until = ended + SHARE * (ended - began)
         self._count()
         driver = self._parts.supervisor.driver(self.plan.device)
         if driver is None:
-            self._driver, self.trouble = None, ""
+            self._driver, self.trouble, self._reading = None, "", None
             return
         fresh = driver is not self._driver
         self._driver = driver
         if fresh:
             self._read_back = None
             await driver.set_release_times(self.plan.release_times)
-        taken = await self._take_all(driver, [digest for digest in self.to_take() if self._admits(digest)])
+        taken = await self._take_all(driver, await self._admitted())
         if self._reading_due(self._parts.clock.monotonic()) and not await self._look_at(driver):
             return  # something newer: take that away first, then read again
         done = await self._push(driver, taken)
         self.trouble = ""
         self._count()
         if done:
-            self._revision = self.wanted.revision
+            self._revision = self.ledger.wanted.revision
+            if self.drift is not None and self.drift.mended is None:
+                self.drift = replace(self.drift, mended=self._parts.clock.now())
 
     def _count(self) -> None:
-        if not self.to_take():
+        if not self.ledger.taking:
             self.since = None
         elif self.since is None:
             self.since = self._parts.clock.monotonic()
@@ -237,10 +231,8 @@ class Keeper:
         locks = {lock: points for lock, points in self.plan.locks.items() if lock not in self._shut}
         rights = BoardRights(locks, view, self._specs, self._zone)
         found = Wanted(view.revision, {}, FOREVER)
-        numbered: set[int] = set()
-        for place, digest in enumerate(await self._parts.numbers.digests(self.plan.abilities.card_format)):
-            if place % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
+        numbered, before = set[int](), self.ledger.wanted.cards
+        async for digest in gently(await self._parts.numbers.digests(self.plan.abilities.card_format)):
             credential = view.find(digest)
             if credential is None:
                 continue
@@ -249,28 +241,20 @@ class Keeper:
             found.due = min(found.due, holding.changes)
             found.within_a_day += holding.within_a_day
             if holding.card is not None:
-                found.cards[digest] = Want(credential.id, holding.card, holding.card.holding())
-        for place, credential in enumerate(view):
-            if place % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
+                want = before.get(
+                    digest
+                )  # most are as they were: less to make, and less garbage to look through
+                if want is None or (want.credential, want.holding) != (credential.id, holding.text):
+                    want = Want(credential.id, holding.card, holding.text)
+                found.cards[digest] = want
+        async for credential in gently(view):
             unknown = credential.id not in numbered and IdentifierType.CARD in credential.factors
             good = credential.state is CredentialState.ENABLED and now < credential.valid_to
             if unknown and good and rights.doors(credential.profiles):
                 found.without_number += 1
         found.special = tuple(sorted(rights.special))
-        self._fit(found)
+        await fit(found, self.plan.abilities.cards, self.ledger.held)
         return found
-
-    def _fit(self, found: Wanted) -> None:
-        """Not more than the board has room for: what it holds already stays, then who came first."""
-        room = self.plan.abilities.cards
-        if len(found.cards) <= room:
-            return
-        order = sorted(
-            found.cards, key=lambda digest: (digest not in self.held, found.cards[digest].credential)
-        )
-        found.overflow = len(order) - room
-        found.cards = {digest: found.cards[digest] for digest in order[:room]}
 
     # ------------------------------------------------------------------------------------------------- what is there
 
@@ -278,9 +262,8 @@ class Keeper:
         """Read all that the board holds. What is neither as we left it nor as it should be is drift; from here on the
         rows say what is there, and the push mends it. False when the rights changed meanwhile: a large board takes
         minutes to read, and a lost card must not wait for that."""
-        assert self._held is not None
-        seen: set[bytes] = set()
-        differ: list[Held] = []
+        ledger, seen, differ = self.ledger, set[bytes](), list[Held]()
+        self._reading = 0
         async for card in driver.held_cards():
             if self._news.is_set() and self._interrupted < INTERRUPTIONS:
                 self._interrupted += 1
@@ -288,32 +271,29 @@ class Keeper:
             digest = card_digest(self._parts.keys, self.plan.abilities.card_format, card.value)
             seen.add(digest)
             holding = card.holding()
-            if self._holding(digest) != holding:
+            if ledger.holding(digest) != holding:
                 owner = self._parts.view.find(digest)
                 sealed = seal_number(self._parts.keys, digest, card.value)
                 differ.append(Held(digest, owner.id if owner else None, sealed, holding))
+            self._reading += 1
+            if self._reading % SLICE == 0:
+                await asyncio.sleep(0)  # a driver that was told many cards at once gives them without waiting
         self._interrupted = 0
-        strange = [held for held in differ if self._wanted_holding(held.digest) != held.holding]
-        added = sum(held.digest not in self._held for held in strange)
-        gone = [digest for digest in self._held if digest not in seen]
-        missing = sum(digest in self.wanted.cards for digest in gone)
+        strange = [held for held in differ if ledger.wanted_holding(held.digest) != held.holding]
+        added = sum(held.digest not in ledger.held for held in strange)
+        gone = [digest for digest in ledger.held if digest not in seen]
+        missing = sum(digest in ledger.wanted.cards for digest in gone)
         if strange or missing:  # before our rows say what is there: killed in between, it is told again
             await self._drifted(added, missing, len(strange) - added)
-        await self._parts.numbers.confirm(self.plan.device, differ)
-        await self._parts.numbers.gone(self.plan.device, gone)
-        for digest in gone:
-            del self._held[digest]
-        self._held.update((held.digest, held) for held in differ)
+        for rows in parts(differ, SLICE):
+            await self._parts.numbers.confirm(self.plan.device, rows)
+            ledger.confirmed(rows)
+        for digests in parts(gone, SLICE):
+            await self._parts.numbers.gone(self.plan.device, digests)
+            ledger.gone(digests)
         self._read_back, self._read_at = self._parts.clock.monotonic(), self._parts.clock.now()
+        self._reading = None
         return True
-
-    def _holding(self, digest: bytes) -> str | None:
-        held = self.held.get(digest)
-        return held.holding if held is not None else None
-
-    def _wanted_holding(self, digest: bytes) -> str | None:
-        wanted = self.wanted.cards.get(digest)
-        return wanted.holding if wanted is not None else None
 
     async def _drifted(self, added: int, missing: int, changed: int) -> None:
         self.drift = Drift(self._parts.clock.now(), added, missing, changed)
@@ -323,84 +303,83 @@ class Keeper:
 
     # ---------------------------------------------------------------------------------------------------- the push
 
-    def _admits(self, digest: bytes) -> bool:
-        """Whether the board, as we left it, still admits the card. What ended by its own days need not hurry, and is read
-        first: somebody else may have given it more."""
-        today = datetime.fromtimestamp(self._parts.clock.now(), self._zone).date()
-        return last_day(self.held[digest].holding) >= today.isoformat()
+    async def _admitted(self) -> list[bytes]:
+        """What is to be taken and the board, as we left it, still admits. What ended by its own days need not hurry, and
+        is read first: somebody else may have given it more."""
+        today = datetime.fromtimestamp(self._parts.clock.now(), self._zone).date().isoformat()
+        held = self.ledger.held
+        return [d async for d in gently(self.ledger.to_take()) if last_day(held[d].holding) >= today]
 
     async def _take_all(self, driver: Driver, taking: Sequence[bytes]) -> int:
-        for part in _parts(taking):
+        for part in parts(taking, BATCH):
             await self._take(driver, part)
         return len(taking)
 
     async def _push(self, driver: Driver, taken: int) -> bool:
         """Take away what the reading found, then give. False when something newer came in between: the next round goes
         on. `taken` is how many were taken away in this round already."""
-        taken += await self._take_all(driver, self.to_take())
+        taken += await self._take_all(driver, self.ledger.to_take())
         given, began = 0, self._parts.clock.monotonic()
-        if giving := self.to_give():
+        if giving := self.ledger.to_give():
             giving = await self._room_for_hours(driver, giving)
-            for part in _parts(giving):
+            for part in parts(giving, BATCH):
                 await self._give(driver, part)
                 given += len(part)
                 if self._news.is_set() and self._parts.clock.monotonic() - began >= PUSHED:
                     break
         if taken or given:
-            self._post("BoardUpdated", {"revision": self.wanted.revision, "given": given, "taken": taken})
+            self._pushed = Pushed(self._parts.clock.now(), given, taken)
+            revision = self.ledger.wanted.revision
+            self._post("BoardUpdated", {"revision": revision, "given": given, "taken": taken})
         return not (self._news.is_set() or self.no_room)
 
     async def _take(self, driver: Driver, digests: Sequence[bytes]) -> None:
-        assert self._held is not None
-        numbers = [open_number(self._parts.keys, digest, self._held[digest].sealed) for digest in digests]
+        held = self.ledger.held
+        numbers = [open_number(self._parts.keys, digest, held[digest].sealed) for digest in digests]
         await driver.remove_cards(numbers)
         await self._parts.numbers.gone(self.plan.device, digests)
-        for digest in digests:
-            del self._held[digest]
+        self.ledger.gone(digests)
 
     async def _give(self, driver: Driver, digests: Sequence[bytes]) -> None:
-        assert self._held is not None
         sealed = await self._parts.numbers.sealed(digests)
         there = [digest for digest in digests if digest in sealed]  # the rest was removed a moment ago
+        wanted = self.ledger.wanted.cards
         cards = []
         for digest in there:
             number = open_number(self._parts.keys, digest, sealed[digest])
-            cards.append(replace(self.wanted.cards[digest].card, value=number))
+            cards.append(replace(wanted[digest].card, value=number))
         await driver.put_cards(cards)
         rows = []
         for digest in there:
-            want = self.wanted.cards[digest]
+            want = wanted[digest]
             rows.append(Held(digest, want.credential, sealed[digest], want.holding))
         await self._parts.numbers.confirm(self.plan.device, rows)
-        self._held.update((row.digest, row) for row in rows)
+        self.ledger.confirmed(rows)
 
     async def _room_for_hours(self, driver: Driver, giving: list[bytes]) -> list[bytes]:
         """Those of `giving` whose hours the board can hold. The others must not keep what they had: it may be more."""
         try:
-            await driver.put_profiles(self.wanted.hours())
+            await driver.put_profiles(self.ledger.hours)
         except CannotHold as error:
             self.no_room = str(error)
         else:
             self.no_room = ""
             return giving
-        possible = [digest for digest in giving if set(self._hours_of(digest)) <= {DAY_AND_NIGHT}]
-        kept_off = set(giving) - set(possible)
-        for part in _parts([digest for digest in kept_off if digest in self.held]):
-            await self._take(driver, part)
+        possible, kept_off = [], []
+        async for digest in gently(giving):
+            hours = self.ledger.wanted.cards[digest].card.doors.values()
+            if all(each == DAY_AND_NIGHT for each in hours):
+                possible.append(digest)
+            elif digest in self.ledger.held:
+                kept_off.append(digest)
+        await self._take_all(driver, kept_off)
         return possible
-
-    def _hours_of(self, digest: bytes) -> tuple[WeekHours, ...]:
-        return tuple(self.wanted.cards[digest].card.doors.values())
 
     def _post(self, kind: str, data: Mapping[str, int]) -> None:
         self._parts.journal.post(self._entry(kind, data))
 
     def _entry(self, kind: str, data: Mapping[str, int]) -> Entry:
         return Entry(kind, self._parts.clock.now(), data={"device": self.plan.device, **data})
-
-
-def _parts(digests: Sequence[bytes]) -> list[Sequence[bytes]]:
-    return [digests[at : at + BATCH] for at in range(0, len(digests), BATCH)]
 
 
 __all__ = ["Keeper", "Parts"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -48,6 +49,16 @@ Learn = Callable[[int, CredentialIdentifier], Awaitable[None]]
 """Called with the credential and the card when a board refused a card that is known here."""
 
 
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """An entry of a board's log that the journal has: `at` when it happened, `received` when it was read."""
+
+    epoch: int
+    index: int
+    at: float
+    received: float
+
+
 class BoardLog:
     """One for the site. `site` and `doors` are replaced after an adoption."""
 
@@ -59,6 +70,7 @@ class BoardLog:
         self._view, self._keys, self._journal, self._clock = view, keys, journal, clock
         self._learn = learn
         self._merged: dict[str, set[tuple[int, int]]] = {}
+        self._last: dict[str, Merged | None] = {}
         self._reading: dict[str, asyncio.Lock] = {}
         self._late: dict[str, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -86,6 +98,7 @@ class BoardLog:
         except BaseException:
             merged.discard(key)
             raise
+        self._newest(device, Merged(decision.epoch, decision.index, entry.at, self._clock.now()))
         door = self.doors.get(point.door)
         if decision.live and decision.granted and door is not None:
             door.let_in(position, point.id)
@@ -94,14 +107,29 @@ class BoardLog:
         if card is not None and credential is not None and not decision.granted:
             await self._learn(credential.id, card)
 
+    async def last(self, device: str) -> Merged | None:
+        """The newest entry of a board's log that is in the journal; None when there is none. Raises `NotReady` when the
+        journal cannot be asked."""
+        await self._known(device)
+        return self._last[device]
+
+    def _newest(self, device: str, merged: Merged) -> None:
+        last = self._last[device]
+        if last is None or (merged.epoch, merged.index) > (last.epoch, last.index):
+            self._last[device] = merged
+
     async def _known(self, device: str) -> set[tuple[int, int]]:
         """The entries of a device's log that the journal has; read once in a life of this program."""
         async with self._reading.setdefault(device, asyncio.Lock()):
             if device not in self._merged:
                 try:
-                    self._merged[device] = await self._journal.merged(device)
+                    merged = await self._journal.merged(device)
+                    newest = max(merged, default=None)
+                    times = await self._journal.when_merged(device, *newest) if newest else None
                 except sqlite3.Error as error:
                     raise NotReady(f"the journal cannot be read: {error}") from error
+                self._last[device] = Merged(*newest, *times) if newest and times else None
+                self._merged[device] = merged
             return self._merged[device]
 
     async def _append(self, entry: Entry) -> Position:
@@ -193,4 +221,4 @@ def _checks(decision: BoardDecision, credential: Credential | None, against: lis
     return [*(Check(check.reason, check.says, BY, check.detail) for check in against), own]
 
 
-__all__ = ["BoardLog"]
+__all__ = ["BoardLog", "Merged"]

@@ -6,17 +6,20 @@ its format only, the number is kept too, sealed under the machine key: whoever h
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, Row, Select, delete, func, select
 
 from menwei import schema
 from menwei.changes import PutIdentifier
 from menwei.keys import Keys
 from menwei.model import CredentialIdentifier, IdentifierType
 from menwei.store import Store, chunks
+
+PAGE = 500
+"""Rows read at once."""
 
 NUMBERS, CARDS, IDENTIFIERS = schema.board_numbers, schema.board_cards, schema.identifiers
 
@@ -58,16 +61,29 @@ def identifier_change(
 
 
 class BoardNumbers:
-    """The two tables. Every method is one transaction or one read."""
+    """The two tables. Every method is one transaction, or one read of one state."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def digests(self, format: str) -> list[bytes]:
         """Of every card whose number is known in this format."""
+        query = select(NUMBERS.c.digest).where(NUMBERS.c.format == format)
+        return [row.digest async for row in self._by_digest(query, NUMBERS.c.digest)]
+
+    async def _by_digest(self, query: Select[Any], digest: ColumnElement[bytes]) -> AsyncIterator[Row[Any]]:
+        """All rows as of one moment, a page at a time: making objects of a village's cards takes long enough for somebody
+        at a door to notice."""
+        last = b""
         async with self._store.read() as connection:
-            query = select(NUMBERS.c.digest).where(NUMBERS.c.format == format)
-            return list((await connection.execute(query)).scalars())
+            while True:
+                page = query.where(digest > last).order_by(digest).limit(PAGE)
+                rows = (await connection.execute(page)).all()
+                for row in rows:
+                    yield row
+                if len(rows) < PAGE:
+                    return
+                last = rows[-1].digest
 
     async def sealed(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
@@ -80,11 +96,10 @@ class BoardNumbers:
     async def known(self, digest: bytes) -> bool:
         return bool(await self.sealed([digest]))
 
-    async def held(self, device: str) -> dict[bytes, Held]:
+    async def held(self, device: str) -> AsyncIterator[Held]:
         """What a board was last confirmed to hold."""
-        async with self._store.read() as connection:
-            rows = (await connection.execute(select(CARDS).where(CARDS.c.device == device))).all()
-        return {row.digest: Held(row.digest, row.credential, row.sealed, row.holding) for row in rows}
+        async for row in self._by_digest(select(CARDS).where(CARDS.c.device == device), CARDS.c.digest):
+            yield Held(row.digest, row.credential, row.sealed, row.holding)
 
     async def confirm(self, device: str, cards: Iterable[Held]) -> None:
         rows: list[dict[str, Any]] = [

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-from menwei.boardfacts import DAY_AND_NIGHT, BoardAbilities, BoardCard, WeekHours
+from menwei.boardfacts import BoardAbilities, BoardCard, BoardHealth
 from menwei.site import Site
+
+NEARLY_FULL = 0.9
+"""Of its cards: there is time to buy a larger board."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +26,53 @@ class BoardPlan:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What a reading found that was neither given nor taken by us: cards added, gone, and altered; `at` when."""
+    """What a reading found that was neither given nor taken by us: cards added, gone, and altered; `at` when. `mended` is
+    when the board was confirmed to hold again what it should."""
 
     at: float
     added: int
     missing: int
     changed: int
+    mended: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The last cards that were given and taken."""
+
+    at: float
+    given: int
+    taken: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lacks:
+    """What a board cannot hold of what it should: cards for which it has no room, cards whose number is not known,
+    schedules with special days, rights that begin or end within a day, and hours (`hours`: why) of which there are too
+    many."""
+
+    overflow: int = 0
+    without_number: int = 0
+    schedules: tuple[str, ...] = ()
+    within_a_day: int = 0
+    hours: str = ""
+
+
+class Filling(StrEnum):
+    """How full a board is with what it should hold."""
+
+    ROOM = "room"
+    NEARLY_FULL = "nearly_full"
+    FULL = "full"
+    """Some have no place on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoardStatus:
     """How far a board is. `revision` is the newest that it holds completely; counts are cards. `revoked` are the
-    credentials that it still admits and should not."""
+    credentials that it still admits and should not. `since` is since when it is reached, or not, as far as this life of
+    the program knows; `reading` how many cards the reading that goes on, or was asked for, has read. `doors` are those
+    about which it decides."""
 
     device: str
     online: bool
@@ -47,6 +86,18 @@ class BoardStatus:
     read_back: float | None
     drift: Drift | None
     trouble: str
+    doors: tuple[str, ...] = ()
+    since: float | None = None
+    reading: int | None = None
+    pushed: Pushed | None = None
+    lacks: Lacks = field(default_factory=Lacks)
+    health: BoardHealth = field(default_factory=BoardHealth)
+
+    @property
+    def filling(self) -> Filling:
+        if self.lacks.overflow:
+            return Filling.FULL
+        return Filling.NEARLY_FULL if self.wanted > self.capacity * NEARLY_FULL else Filling.ROOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +122,6 @@ class Wanted:
     within_a_day: int = 0
     """Credentials that begin or end in the middle of a day."""
     special: tuple[str, ...] = ()
-
-    def hours(self) -> list[WeekHours]:
-        found = {hours for want in self.cards.values() for hours in want.card.doors.values()}
-        return sorted(found - {DAY_AND_NIGHT}, key=WeekHours.text)
 
 
 def plans(site: Site, boards: Mapping[str, BoardAbilities], also: Iterable[str] = ()) -> dict[str, BoardPlan]:
@@ -103,4 +150,6 @@ def alone(site: Site, device: str) -> frozenset[str]:
     )
 
 
-__all__ = ["BoardPlan", "BoardStatus", "Drift", "Want", "Wanted", "alone", "plans"]
+__all__ = [
+    "BoardPlan", "BoardStatus", "Drift", "Filling", "Lacks", "Pushed", "Want", "Wanted", "alone", "plans",
+]  # fmt: skip

@@ -39,6 +39,11 @@ class Holding:
     changes: float = FOREVER
     within_a_day: bool = False
     """It begins or ends in the middle of a day, which a board knows on that day only."""
+    text: str = ""
+    """What `BoardCard.holding` says of the card."""
+
+
+NOTHING = Holding(None)
 
 
 @dataclass(slots=True)
@@ -55,24 +60,35 @@ class BoardRights:
     _weeks: dict[str, Week] = field(default_factory=dict)
     _doors: dict[tuple[str, ...], dict[str, Week]] = field(default_factory=dict)
     _hours: dict[Week, WeekHours] = field(default_factory=dict)
+    _holdings: dict[tuple[tuple[str, ...], float, float, float], Holding] = field(default_factory=dict)
 
     def holding(self, credential: Credential, at: float) -> Holding:
-        """What the board should hold of a credential's card at `at`."""
+        """What the board should hold of a credential's card at `at`. Made once for all who have the same: a house's
+        leases begin and end on the same few days, and working out a day is what a look at a village's cards takes long
+        for."""
         if credential.state is not CredentialState.ENABLED or at >= credential.valid_to:
-            return Holding(None)
-        doors = self.doors(credential.profiles)
+            return NOTHING
+        same = (credential.profiles, credential.valid_from, credential.valid_to, at)
+        found = self._holdings.get(same)
+        if found is None:
+            found = self._holdings[same] = self._holding(*same)
+        return found
+
+    def _holding(self, profiles: tuple[str, ...], valid_from: float, valid_to: float, at: float) -> Holding:
+        doors = self.doors(profiles)
         if not doors:
-            return Holding(None)
+            return NOTHING
         today = self._day(at)
-        begins, first = self._begin(credential.valid_from, at)
-        ends, last, until = self._end(credential.valid_to, today)
+        begins, first = self._begin(valid_from, at)
+        ends, last, until = self._end(valid_to, today)
         if until is not None:
             doors = _only(doors, today.weekday(), until)
         card = None
         if first <= last and doors:
             card = BoardCard("", first, last, {lock: self._named(week) for lock, week in doors.items()})
-        moments = [moment for moment in (begins, ends, credential.valid_to) if moment > at]
-        return Holding(card, min(moments), begins < FOREVER or ends < FOREVER or until is not None)
+        moments = [moment for moment in (begins, ends, valid_to) if moment > at]
+        within = begins < FOREVER or ends < FOREVER or until is not None
+        return Holding(card, min(moments), within, card.holding() if card is not None else "")
 
     def doors(self, profiles: tuple[str, ...]) -> dict[str, Week]:
         """For each lock the minutes of the week at which these profiles open all of its access points."""

@@ -15,7 +15,7 @@ import structlog
 from menwei.boardfacts import BoardAbilities
 from menwei.boardkeeper import Keeper, Parts
 from menwei.boardnumbers import BoardNumbers, card_digest, identifier_change
-from menwei.boardplan import BoardPlan, BoardStatus, plans
+from menwei.boardplan import BoardPlan, BoardStatus, Filling, plans
 from menwei.changes import RightsError
 from menwei.context import Clock, Repair
 from menwei.doors import DoorRuntime
@@ -31,7 +31,6 @@ log = structlog.get_logger(__name__)
 
 SOON = 10.0
 """Seconds that taking a card from a board may take before it is told: longer, and the board is away or slow."""
-NEARLY_FULL = 0.9
 BY_TOUCH = Actor("menwei", "operator", "program")
 """Who keeps a card's number that a board told about a person who is known."""
 
@@ -48,6 +47,8 @@ class Boards:
         self._keepers: dict[str, Keeper] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._abandoned: dict[str, int] = {}
+        self._since: dict[str, tuple[bool, float]] = {}
+        """By device id: whether it is reached, and since when."""
         self._zone = ZoneInfo("UTC")
         self._running = False
         self._unfollow: list[Callable[[], None]] = []
@@ -80,6 +81,8 @@ class Boards:
         await self._end()
         self._keepers = {device: self._keeper(plan, site.schedules, doors) for device, plan in wanted.items()}
         if self._running:
+            for device in self._keepers:
+                self._turned(device)
             self._begin()
         return formats
 
@@ -90,6 +93,8 @@ class Boards:
 
     def start(self) -> None:
         self._running = True
+        for device in self._keepers:
+            self._turned(device)
         self._unfollow = [
             self._parts.view.on_change(self._changed),
             self._parts.supervisor.on_change(self._device_changed),
@@ -118,12 +123,25 @@ class Boards:
 
     def _device_changed(self, device: str, state: DeviceState, text: str) -> None:
         if device in self._keepers:
+            self._turned(device)
             self._keepers[device].wake()
+
+    def _turned(self, device: str) -> None:
+        reached = self._parts.supervisor.driver(device) is not None
+        if device not in self._since or self._since[device][0] is not reached:
+            self._since[device] = reached, self._parts.clock.now()
 
     # --------------------------------------------------------------------------------------------------- what is called
 
     def statuses(self) -> list[BoardStatus]:
-        return [keeper.status() for keeper in self._keepers.values()]
+        return [self._status(device, keeper) for device, keeper in self._keepers.items()]
+
+    def _status(self, device: str, keeper: Keeper) -> BoardStatus:
+        return keeper.status(self._since[device][1] if device in self._since else None)
+
+    def deciding(self) -> bool:
+        """Whether there is a board here that decides, or that still holds cards of ours."""
+        return bool(self._keepers)
 
     def look(self, device: str) -> None:
         """Read back, now, all that a board holds. Raises `KeyError` for a device that decides nothing."""
@@ -131,7 +149,7 @@ class Boards:
 
     def pending(self, credential: int) -> list[str]:
         """The boards that still admit this credential and should not."""
-        return [status.device for status in self.statuses() if credential in status.revoked]
+        return [device for device, keeper in self._keepers.items() if keeper.ledger.admits(credential)]
 
     async def learn(self, credential: int, card: CredentialIdentifier) -> None:
         """Somebody known touched a card at a board that was never given its number: enrolled before the board decided,
@@ -159,7 +177,8 @@ class Boards:
         return found
 
     def _of(self, keeper: Keeper) -> list[Repair]:
-        status, wanted, found = keeper.status(), keeper.wanted, []
+        status, found = keeper.status(), list[Repair]()
+        lacks = status.lacks
 
         def tell(what: str, severity: str, **values: str) -> None:
             found.append(_repair(what, status.device, severity, **values))
@@ -174,16 +193,16 @@ class Boards:
             at = datetime.fromtimestamp(drift.at, self._zone).strftime("%Y-%m-%d %H:%M")
             counts = {"added": str(drift.added), "missing": str(drift.missing), "changed": str(drift.changed)}
             tell("drift", "warning", time=at, **counts)
-        if wanted.overflow:
-            tell("full", "error", count=str(wanted.overflow), capacity=str(status.capacity))
-        elif status.wanted > status.capacity * NEARLY_FULL:
+        if status.filling is Filling.FULL:
+            tell("full", "error", count=str(lacks.overflow), capacity=str(status.capacity))
+        elif status.filling is Filling.NEARLY_FULL:
             tell("nearly_full", "warning", count=str(status.wanted), capacity=str(status.capacity))
-        if wanted.without_number:
-            tell("no_number", "warning", count=str(wanted.without_number))
-        if wanted.special:
-            tell("schedule", "error", schedules=", ".join(wanted.special))
-        if wanted.within_a_day:
-            tell("within_a_day", "info", count=str(wanted.within_a_day))
+        if lacks.without_number:
+            tell("no_number", "warning", count=str(lacks.without_number))
+        if lacks.schedules:
+            tell("schedule", "error", schedules=", ".join(lacks.schedules))
+        if lacks.within_a_day:
+            tell("within_a_day", "info", count=str(lacks.within_a_day))
         if keeper.no_room:
             tell("no_room", "error", detail=keeper.no_room)
         if keeper.trouble:

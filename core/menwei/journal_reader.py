@@ -135,6 +135,24 @@ class JournalReader:
             }
         )
 
+    async def when_merged(self, device: str, epoch: int, index: int) -> tuple[float, float] | None:
+        """When this entry of a device's own log happened, and when it was read. The newest are looked at first."""
+        sql = (
+            "SELECT at, json_extract(data, '$.received') FROM entry WHERE kind IN ('AccessGranted', 'AccessDenied') "
+            "AND instr(data, '\"log\":') AND json_extract(data, '$.log.device') = ? "
+            "AND json_extract(data, '$.log.epoch') = ? AND json_extract(data, '$.log.index') = ? "
+            "ORDER BY position DESC LIMIT 1"
+        )
+        return await self._ask(
+            lambda connection: next(
+                (
+                    (float(at), float(received))
+                    for at, received in connection.execute(sql, (device, epoch, index))
+                ),
+                None,
+            )
+        )
+
     async def export(
         self,
         after: Position | None = None,

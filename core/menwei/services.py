@@ -16,6 +16,7 @@ from menwei.reports import Discovered
 if TYPE_CHECKING:
     from menwei.accounts import Accounts
     from menwei.adoption import Adoption, NewDoor
+    from menwei.boardlog import Merged
     from menwei.boardplan import BoardStatus
     from menwei.explain import Explanation
     from menwei.journal import Journal, Position
@@ -67,10 +68,20 @@ class DecidingBoards(Protocol):
 
     def statuses(self) -> list[BoardStatus]: ...
 
+    def deciding(self) -> bool:
+        """Whether there is one here."""
+
     def pending(self, credential: int) -> list[str]: ...
 
     def look(self, device: str) -> None:
         """Raises `KeyError` for a device that decides nothing."""
+
+
+class BoardLogs(Protocol):
+    """What boards decided by themselves, merged into the journal (`boardlog.BoardLog`)."""
+
+    async def last(self, device: str) -> Merged | None:
+        """The newest entry of a board's log that was merged. Raises `NotReady` when the journal cannot be asked."""
 
 
 class House(Protocol):
@@ -100,6 +111,8 @@ class House(Protocol):
     def discovery(self) -> Discovering: ...
     @property
     def boards(self) -> DecidingBoards: ...
+    @property
+    def board_log(self) -> BoardLogs: ...
 
     def drivers(self) -> Mapping[str, str]:
         """Device id → driver name, for every device of the config."""

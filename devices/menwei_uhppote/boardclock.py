@@ -40,6 +40,11 @@ class BoardClock:
             self._low, self._high = low, high
         return True
 
+    @property
+    def seen(self) -> bool:
+        """Whether there was a look since the clock was set by us: before it, the methods below know nothing."""
+        return self._seen is not None
+
     def forget(self) -> None:
         """The clock was set by us: the next look stands alone."""
         self._seen = None

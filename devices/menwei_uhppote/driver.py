@@ -18,6 +18,7 @@ from menwei import (
     BoardAbilities,
     BoardCard,
     BoardDecision,
+    BoardHealth,
     Config,
     Context,
     DeviceInfo,
@@ -136,6 +137,10 @@ class UhppoteBoard(Driver):
                 if delay != self._controls[door]:
                     await self._set_control(door, delay, deadline)
 
+    def board_health(self) -> BoardHealth:
+        ahead = -self._behind() if self._clock.seen else None
+        return BoardHealth(ahead, self._log.unread(self._wanted) if self._connected is not None else None)
+
     # ----------------------------------------------------------------------------------------------------- serving
 
     async def run(self) -> None:
@@ -242,7 +247,7 @@ class UhppoteBoard(Driver):
         return status
 
     async def _keep_time(self) -> None:
-        off = self._clock.behind((self._wall() - EPOCH).total_seconds(), self._now())
+        off = self._behind()
         if abs(off) <= WRONG:
             return
         self._troubles.clock(off)
@@ -252,6 +257,9 @@ class UhppoteBoard(Driver):
             self.context.log.warning("the board did not take the time", board=self.settings.serial)
         self._clock.forget()
         await self._look(self._in(self.settings.silence))
+
+    def _behind(self) -> float:
+        return self._clock.behind((self._wall() - EPOCH).total_seconds(), self._now())
 
     async def _keep_listener(self, told: tuple[str, int]) -> None:
         found = await self._board.listener(self._in(self.settings.silence))

@@ -99,6 +99,10 @@ class EventLog:
         entry = await self._board.event(known.top, deadline)
         return entry.kind == OVERWRITTEN or entry.mark == known.mark
 
+    def unread(self, last: int) -> int:
+        """Entries that were not handled yet of a log that ends with `last`."""
+        return max(0, last - self.place.top) + sum(b - a + 1 for a, b in self.place.gaps)
+
     async def live(self, deadline: float) -> LogEntry | None:
         """The next entry after `top`; None when there is none yet. Call `handled` when it was reported."""
         entry = await self._board.event(self.place.top + 1, deadline)

@@ -6,7 +6,9 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient
 
-from menwei.boardplan import BoardStatus, Drift
+from menwei.boardfacts import BoardHealth
+from menwei.boardlog import Merged
+from menwei.boardplan import BoardStatus, Drift, Lacks, Pushed
 from menwei.cardformats import normalise
 from small_house import SmallHouse, sign_in
 
@@ -34,6 +36,31 @@ async def test_an_installer_sees_how_far_a_board_is_and_nobody_s_card(
     )
     assert board["newest"] == house.rights.snapshot.revision
     assert "revoked" not in board
+
+
+async def test_what_a_board_lacks_and_how_it_is_are_told(
+    house: SmallHouse, client: TestClient[Any, Any]
+) -> None:
+    lacks = Lacks(2, 3, ("market",), 4, "too many")
+    house.boards.found = [
+        status(
+            doors=("gate",), since=1.8e9, reading=70, pushed=Pushed(1.8e9, 5, 6), lacks=lacks,
+            health=BoardHealth(-0.5, 9), drift=Drift(1.8e9, 1, 0, 2, 1.8e9 + 60),
+        )
+    ]  # fmt: skip
+    house.board_log.merged["board"] = Merged(1, 12, 1.8e9, 1.8e9 + 1)
+    await sign_in(client, "installer")
+    (board,) = (await (await client.get("/api/boards")).json())["boards"]
+    assert board["doors"] == ["小区门"]
+    assert board["since"] == board["read_back"] == "2027-01-15T16:00:00+08:00"
+    assert (board["reading"], board["clock_ahead"], board["unread"]) == (70, -0.5, 9)
+    assert (board["filling"], board["lacks"]["overflow"], board["lacks"]["schedules"]) == (
+        "full",
+        2,
+        ["market"],
+    )
+    assert (board["pushed"]["given"], board["merged"]["index"]) == (5, 12)
+    assert board["drift"]["mended"] == "2027-01-15T16:01:00+08:00"
 
 
 async def test_a_reading_is_asked_for_and_audited(house: SmallHouse, client: TestClient[Any, Any]) -> None:

@@ -57,6 +57,7 @@ TABLE: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/api/plugins"): {C, I, O},
     ("GET", "/api/repairs"): {C, I, O},
     ("GET", "/api/boards"): {C, I, O},
+    ("GET", "/api/boards/{device}/holders"): DESK,
     ("POST", "/api/boards/{device}/look"): {C, I, O},
     ("GET", "/api/accounts"): {C, O},
     ("POST", "/api/accounts"): {C, O},

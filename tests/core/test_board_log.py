@@ -66,6 +66,23 @@ async def test_what_is_told_twice_stands_there_once_also_after_a_restart(tmp_pat
         assert [entry.data["log"]["index"] for entry in entries] == [7, 8, 9]
 
 
+async def test_how_far_a_log_is_merged_is_known_after_a_restart_too(tmp_path: Path) -> None:
+    async with board_site(tmp_path, NOW) as site:
+        assert await site.log.last("board") is None
+        for index in (7, 9, 8):  # what was missed is read behind what happens now
+            await site.log.merge("board", decision(index))
+        last = await site.log.last("board")
+        assert last is not None
+        assert (last.epoch, last.index, last.at) == (1, 9, NOW - 2)
+    async with board_site(tmp_path, NOW) as later:
+        assert await later.log.last("board") == last
+        assert await later.log.last("another") is None
+        await later.log.merge("board", decision(1, epoch=2))
+        newer = await later.log.last("board")
+        assert newer is not None
+        assert (newer.epoch, newer.index) == (2, 1)
+
+
 async def test_a_log_that_began_anew_has_indexes_of_its_own(site: BoardSite) -> None:
     await site.log.merge("board", decision(7))
     await site.log.merge("board", decision(7, epoch=2))

@@ -54,6 +54,18 @@ def given_now(
     return rights(residents=[("gate", "always")]).holding(made, at(now)).card
 
 
+def test_whoever_has_the_same_days_has_the_same_holding():
+    """Working out days is what a look at a village's cards would take long for."""
+    here = rights(residents=[("gate", "always")])
+    one, two = (credential(valid_from=0.0, valid_to=at("2026-12-01 12:30")) for _ in range(2))
+    other = credential(valid_from=0.0, valid_to=at("2026-12-02 12:30"))
+    now = at("2026-11-22 10:00")
+    assert here.holding(one, now) is here.holding(two, now)
+    assert here.holding(other, now) != here.holding(one, now)
+    assert here.holding(one, at("2026-12-01 10:00")) != here.holding(one, now)
+    assert here.holding(one, now).text == here.holding(one, now).card.holding()
+
+
 def test_a_right_without_end_is_held_until_the_last_day_there_is():
     card = given_now("2026-11-22 10:00", at("2026-11-01 00:00"))
     assert card == BoardCard("", date(2026, 11, 1), LAST_DAY, {"1": DAY_AND_NIGHT})

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from board_support import FORMAT, BoardSite, board_site, replace, value, values
-from menwei.boardfacts import BoardCard
+from menwei.boardfacts import BoardCard, BoardHealth
 from menwei.changes import EndHolder, RemoveHolder, SetState, SetValidity
 from menwei.messages import Messages
 from menwei.model import CredentialState, DoorMode
@@ -168,6 +168,34 @@ async def test_a_shut_door_is_shut_to_the_board_s_cards_too(site: BoardSite) -> 
     await site.until(lambda: site.held() == [1])
 
 
+async def test_since_when_a_board_is_reached_is_known(site: BoardSite) -> None:
+    await site.begin()
+    assert (site.status().online, site.status().since) == (False, NOW)
+    site.wall[0] = NOW + 60
+    site.connect()
+    assert (site.status().online, site.status().since) == (True, NOW + 60)
+    site.wall[0] = NOW + 90
+    site.disconnect()
+    site.wall[0] = NOW + 120
+    site.devices.turn(None)  # tried again, and still away
+    assert (site.status().online, site.status().since) == (False, NOW + 90)
+
+
+async def test_a_driver_that_cannot_say_how_its_board_is_keeps_nobody_from_the_rest(site: BoardSite) -> None:
+    await site.enrol(1, "residents")
+    await site.begin()
+    board = site.connect()
+    await site.settled()
+    board.board_health = lambda: BoardHealth(-1.5, 3)  # type: ignore[method-assign]
+    assert site.status().health == BoardHealth(-1.5, 3)
+
+    def fails() -> BoardHealth:
+        raise RuntimeError("a fault of the driver")
+
+    board.board_health = fails  # type: ignore[method-assign]
+    assert (site.status().held, site.status().health) == (1, BoardHealth())
+
+
 # ------------------------------------------------------------------------------------------------------ reading back
 
 
@@ -188,6 +216,9 @@ async def test_somebody_else_s_changes_are_told_and_put_right(site: BoardSite) -
     assert (told["added"], told["missing"], told["changed"]) == ("1", "1", "1")
     (entry,) = await site.kinds("BoardDrift")
     assert entry.data == {"device": "board", "added": 1, "missing": 1, "changed": 1}
+    await site.until(lambda: site.status().drift.mended is not None)
+    pushed = site.status().pushed
+    assert (pushed.given, pushed.taken) == (2, 1)
 
 
 async def test_a_lost_card_does_not_wait_for_a_long_reading(site: BoardSite) -> None:

@@ -230,6 +230,20 @@ async def test_its_cards_are_no_trouble_where_it_decides(peer: BoardPeer, tmp_pa
         assert program.driver.repairs() == []
 
 
+async def test_how_its_clock_and_its_log_stand_is_known(peer: BoardPeer, tmp_path: Path) -> None:
+    async with Driven(UhppoteBoard, peer, tmp_path, alone=ALONE) as program:
+        await program.ready()
+        await program.driver.put_cards([card(1)])
+        await opens(peer.board, 1)
+        await program.until(lambda: bool(program.heard.decisions))
+
+        def sound() -> bool:
+            health = program.driver.board_health()
+            return health.unread == 0 and health.clock_ahead is not None and abs(health.clock_ahead) < 5.0
+
+        await program.until(sound)
+
+
 async def test_a_board_s_days_are_those_of_the_site(peer: BoardPeer, tmp_path: Path) -> None:
     """Its clock shows the site's zone where it decides, whatever the machine's is."""
     await peer.wrong_clock(-5 * 3600.0)

@@ -14,10 +14,10 @@ from uhppoted import decode, encode
 from uhppoted.codec import GET_EVENT, GET_STATUS, LISTEN_EVENT, SOM
 
 from menwei.cardformats import normalise
-from menwei_uhppote.board import identity
+from menwei_uhppote.board import Board, identity
 from menwei_uhppote.boardclock import EPOCH, BoardClock
 from menwei_uhppote.cards import REMOTE_OPEN_CARD, CardFormat, board_number, card_value
-from menwei_uhppote.eventlog import Place
+from menwei_uhppote.eventlog import EventLog, Place
 from menwei_uhppote.events import LogEntry, What, hint, log_entry, status
 from menwei_uhppote.profiles import Hours, NotPossible, profiles
 from menwei_uhppote.settings import BoardConfig, doors_of
@@ -224,6 +224,14 @@ def test_what_happened_meanwhile_is_a_gap_and_is_closed_in_order() -> None:
     assert (place.top, place.gaps) == (13, ((11, 13),))
     assert place.without(11).without(12).gaps == ((13, 13),)
     assert place.without(13).gaps == ()
+
+
+def test_how_many_entries_are_unread_counts_gaps_and_what_is_new() -> None:
+    log = EventLog(Board(1, ("127.0.0.1", 1)), None)
+    log.place = Place(1, 20, "", ((3, 5), (9, 9)))
+    assert log.unread(20) == 4
+    assert log.unread(22) == 6
+    assert log.unread(0) == 4
 
 
 def test_a_gap_that_was_not_finished_is_kept_at_the_next_connection() -> None:
