@@ -15,7 +15,8 @@ from pydantic import Field, StringConstraints
 from menwei import CredentialIdentifier
 from menwei.routes import Call, Model, Problem, Role, Route
 from menwei_registration.service import Registration
-from menwei_tenancy.api import refusing, touched
+from menwei_tenancy.actors import refusing
+from menwei_tenancy.api_passes import touched
 from menwei_tenancy.models import Number, PersonName, Short
 from menwei_tenancy.service import Tenancy
 from menwei_tenancy.tables import CardKind

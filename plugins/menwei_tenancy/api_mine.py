@@ -13,7 +13,8 @@ from typing import Any
 from menwei import CredentialState, Reading
 from menwei.entryview import SHOWN, view
 from menwei.routes import PEOPLE_ONLY, Call, Done, Model, Problem, Role, Route, number
-from menwei_tenancy.api import BASE, COMMITTEE, pass_out, refusing
+from menwei_tenancy.actors import BASE, BY_COMMITTEE, refusing
+from menwei_tenancy.api_passes import pass_out
 from menwei_tenancy.models import Number, PassOut
 from menwei_tenancy.service import Tenancy
 from menwei_tenancy.tables import LeaseState
@@ -149,11 +150,12 @@ async def mine(call: Call) -> Mine:
         shown = [await _home(tenancy, reading, Acting(call.who), home) for home in homes]
     in_homes = {given.credential for home in shown for given in home.passes}
     others = [
-        pass_out(held, "")
+        held
         for held in tenancy.context.rights.of_holder(holder)
         if held.id not in in_homes and held.state is not CredentialState.ENDED
     ]
-    return Mine(homes=tuple(shown), others=tuple(others))
+    others.sort(key=lambda held: (held.valid_from, held.valid_to, held.id))
+    return Mine(homes=tuple(shown), others=tuple(pass_out(held, "") for held in others))
 
 
 async def _home(tenancy: Tenancy, reading: Reading, acting: Acting, home: Home) -> HomeOut:
@@ -234,12 +236,11 @@ async def withdraw(call: Call) -> Withdrawn:
 def routes() -> list[Route]:
     """The routes of tenants, and those with which the committee names them."""
     tenant: dict[str, Any] = {"roles": TENANT, "kinds": PEOPLE_ONLY, "tags": ("tenancy",)}
-    committee: dict[str, Any] = {"roles": COMMITTEE, "tags": ("tenancy",)}
     own, member = f"{BASE}/mine", r"{member:\d{1,18}}"
     return [
-        Route("GET", f"{BASE}/tenants", list_accounts, summary="tenancy.api.tenants", response=TenantAccounts, **committee),
+        Route("GET", f"{BASE}/tenants", list_accounts, summary="tenancy.api.tenants", response=TenantAccounts, **BY_COMMITTEE),
         Route("POST", f"{BASE}/members/{member}/account", link, summary="tenancy.api.account", body=Linked, response=Done,
-              statuses=(404, 409), **committee),
+              statuses=(404, 409), **BY_COMMITTEE),
         Route("GET", own, mine, summary="tenancy.api.mine", response=Mine, **tenant),
         Route("GET", f"{own}/passages", passages, summary="tenancy.api.own_passages", response=OwnPassages, **tenant),
         Route("POST", own + r"/passes/{credential:\d{1,18}}/lost", report_lost, summary="tenancy.api.lost", response=Done,

@@ -10,7 +10,7 @@ from typing import Any
 
 from menwei.routes import PEOPLE_ONLY, Answer, Call, Handler, Model, Role, Route
 from menwei_console.render import Renderer, Text
-from menwei_tenancy.api import BASE, DESK
+from menwei_tenancy.actors import BASE, DESK
 from menwei_tenancy.api_mine import TENANT
 from menwei_tenancy.service import Tenancy
 from menwei_tenancy.tables import CardKind
