@@ -285,9 +285,8 @@ class Households:
         """Raises `TenancyError` when there is none, or it does not live in one of the landlord's rooms."""
         lease = await self._lease(reading, acting, household)
         rows = await self._rows(reading, members.c.household == household)
-        given = (
-            await reading.execute(select(passes).where(passes.c.member.in_([row.id for row in rows])))
-        ).all()
+        theirs = select(passes).where(passes.c.member.in_([row.id for row in rows]))
+        given = (await reading.execute(theirs.order_by(passes.c.issued, passes.c.credential))).all()
         query = select(endings).where(endings.c.household == household).order_by(endings.c.at.desc()).limit(1)
         ending = (await reading.execute(query)).first()
         now = self._context.clock.now()
@@ -313,13 +312,14 @@ class Households:
         return await self.household(reading, acting, number)
 
     async def in_flat(self, reading: Reading, acting: Acting, flat: int) -> list[Household]:
-        """Who has the lease of a flat now, those who left within the last ten minutes included."""
+        """Who has the lease of a flat now, those who left within the last ten minutes included; who came first, first."""
         await self._places.flat(reading, acting, flat)
         undoable = exists().where(endings.c.household == leases.c.household)
         here = (
             select(leases.c.household)
+            .join(households, households.c.id == leases.c.household)
             .where(leases.c.flat == flat, (leases.c.state == str(LeaseState.ACTIVE)) | undoable)
-            .order_by(leases.c.first_day, leases.c.household)
+            .order_by(leases.c.first_day, households.c.created, leases.c.household)
         )
         return [
             await self.household(reading, acting, number)
@@ -327,7 +327,8 @@ class Households:
         ]
 
     async def expiring(self, reading: Reading, acting: Acting, before: float) -> list[Member]:
-        """Members whose right runs out from now on and before that moment, the nearest first."""
+        """Members whose right runs out from now on and before that moment, the nearest first; of those that run out
+        together, a flat's beside each other."""
         query = (
             select(members)
             .join(leases, leases.c.household == members.c.household)
@@ -335,7 +336,7 @@ class Households:
             .where(
                 members.c.left.is_(None), members.c.ends > self._context.clock.now(), members.c.ends < before
             )
-            .order_by(members.c.ends, members.c.id)
+            .order_by(members.c.ends, flats.c.external_id, leases.c.household, members.c.id)
         )
         if acting.landlord is not None:
             query = query.where(flats.c.landlord == acting.landlord)

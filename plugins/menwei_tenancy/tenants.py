@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from menwei import Actor, Context, CredentialState, Reading, SetState, Transaction
 from menwei_tenancy.households import Households
 from menwei_tenancy.passes import Passes
-from menwei_tenancy.tables import leases, members, passes, tenants
+from menwei_tenancy.tables import LeaseState, flats, leases, members, passes, tenants
 from menwei_tenancy.terms import Role
 from menwei_tenancy.words import Acting, Household, Member, TenancyError, not_found
 
@@ -54,12 +54,13 @@ class Tenants:
         return int(found)
 
     async def homes(self, reading: Reading, actor: Actor, holder: int) -> list[Home]:
-        """Where they live now."""
+        """Where they live now: homes whose lease runs before those that ended, then by the flats' numbers."""
         query = (
             select(members.c.id, members.c.household)
             .join(leases, leases.c.household == members.c.household)
+            .join(flats, flats.c.id == leases.c.flat)
             .where(members.c.holder == holder, members.c.left.is_(None))
-            .order_by(members.c.id)
+            .order_by(leases.c.state == str(LeaseState.ENDED), flats.c.external_id, members.c.id)
         )
         found = []
         for row in (await reading.execute(query)).all():

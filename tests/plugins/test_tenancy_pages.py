@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 from datetime import date
 from html import unescape
+from itertools import count
 from typing import Any
 
 import pytest
 from aiohttp import CookieJar
 from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import select, update
 
 from menwei.callers import CSRF_HEADER
 from menwei.journal import Entry
 from menwei.web import application
 from menwei_tenancy.api_mine import routes as tenant_routes
 from menwei_tenancy.pages import routes as page_routes
+from menwei_tenancy.tables import LeaseState, leases
 from menwei_tenancy.terms import Role
 from small_house import HOUSE, PASSWORD, sign_in
 from tenancy_house import COMMITTEE, TenancyHouse, at, card, tenancy_house
@@ -146,6 +149,49 @@ async def test_a_household_is_shown_with_until_when_and_why(house, client):
     assert "林" in page and "同住人采集满一年" in page and "2027-03-02 10:00" in page
     assert "重新采集（续一年）" in page and 'name="consent"' in page
     assert "2026-03-02 采集" in page
+
+
+@pytest.fixture
+def backwards(monkeypatch):
+    """Every number of a row is smaller than the one before: an order by numbers would show the last first."""
+    numbers = count(10**15, -1)
+    for module in ("menwei.people", "menwei_tenancy.households", "menwei_tenancy.places"):
+        monkeypatch.setattr(f"{module}.new_id", lambda: next(numbers))
+
+
+async def test_people_of_one_role_and_their_cards_stand_in_the_order_they_came(backwards, house, client):
+    await sign_in(client)
+    flat, home, member = await household(house, last_day=date(2026, 3, 20))
+    for name in ("甲", "乙", "丙"):
+        house.time += 60
+        await house.do("households", "add_member", home, Role.CO_APPLICANT, name=name)
+    for number in ("A0000002", "A0000003"):
+        house.time += 60
+        await house.do("passes", "give", member, card(number))
+    answer = await client.get(f"/api/tenancy/households/{home}")
+    told = (await answer.json())["members"]
+    assert [one["name"] for one in told] == ["林", "甲", "乙", "丙"]
+    starts = [given["valid_from"] for given in told[0]["passes"]]
+    assert starts == sorted(starts) and len(set(starts)) == 3
+    page = await see(client, f"/households/{flat}")
+    assert page.index("甲") < page.index("乙") < page.index("丙")
+
+
+async def test_rights_that_end_together_are_listed_flat_by_flat(backwards, house, client):
+    await sign_in(client)
+    first = await house.places()
+    async with house.tenancy.transaction() as tx:
+        put = house.tenancy.places.put_flat
+        second = await put(tx, COMMITTEE, "B1-1-303", "B1-1", "303室")
+    homes = []
+    for flat in (first, second, first):
+        house.time += 60
+        homes.append((await house.living(flat, last_day=date(2026, 3, 20)))[0])
+    answer = await client.get("/api/tenancy/expiring?days=30")
+    ending = [one["household"] for one in (await answer.json())["members"]]
+    assert sorted(ending) == sorted(homes) and ending[-1] == homes[1]
+    answer = await client.get(f"/api/tenancy/flats/{first}/households")
+    assert [one["id"] for one in (await answer.json())["households"]] == [homes[0], homes[2]]
 
 
 async def test_the_desk_checks_a_household_out_and_takes_it_back(house, client):
@@ -331,6 +377,24 @@ async def test_a_tenant_sees_what_they_hold_until_when_and_nobody_else(house, te
     page = await see(browser, "/mine")
     assert "1号楼 1单元 302室" in page and "2027-03-02 10:00" in page and "同住人采集满一年" in page
     assert "照护人" not in page and "钱多多" not in page
+
+
+async def test_a_tenants_homes_stand_by_their_flats_and_one_that_ended_last(backwards, house, tenant):
+    browser, _, holder = tenant
+    async with house.tenancy.transaction() as tx:
+        put = house.tenancy.places.put_flat
+        others = [
+            await put(tx, COMMITTEE, f"B1-1-{name}", "B1-1", f"{name}室") for name in ("101", "303", "404")
+        ]
+    for flat in reversed(others):
+        home = await house.do("households", "move_in", flat)
+        await house.do("households", "add_member", home, Role.CARER, holder=holder)
+    async with house.tenancy.transaction() as tx:
+        lowest = select(leases.c.household).where(leases.c.flat == others[0]).scalar_subquery()
+        ended = update(leases).where(leases.c.household == lowest).values(state=str(LeaseState.ENDED))
+        await tx.execute(ended)
+    homes = (await (await browser.get("/api/tenancy/mine")).json())["homes"]
+    assert [home["flat"] for home in homes] == ["302室", "303室", "404室", "101室"]
 
 
 async def test_a_tenant_reports_their_own_card_lost_and_cannot_restore_it(house, tenant):
