@@ -142,7 +142,10 @@ class Line:
         log.error("the decision line failed", access_point=request.access_point, exc_info=error)
         check = Check(Reason.OTHER, "door.try_again", detail=f"internal fault: {type(error).__name__}")
         verdict = Verdict(Outcome.DENIED, checks=(check,))
-        self.journal.post(self._entry(self.points[request.access_point], verdict, request))
+        point = self.points.get(request.access_point)
+        if point is None:  # taken off the config meanwhile: there is nobody to tell
+            return
+        self.journal.post(self._entry(point, verdict, request))
         self.show(request.access_point, Feedback(FeedbackKind.DENIED, check.says))
 
     def _refuse(self, point: AccessPoint, verdict: Verdict, request: Request) -> Verdict:

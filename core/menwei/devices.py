@@ -236,7 +236,7 @@ class Devices:
 
 
 class DeviceReports:
-    """The `Reports` of one device; see `menwei.plugin.Reports` for what each call means."""
+    """The `Reports` of one device; see `menwei.reports.Reports` for what each call means."""
 
     def __init__(
         self,

@@ -106,7 +106,6 @@ class Menwei:
         self._stack = AsyncExitStack()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._queues: Queues | None = None
-        self._queue_task: asyncio.Task[None] | None = None
         self._overflows: set[str] = set()
         self.services = Services()
         self.web_trouble: CertificateTrouble | None = None
@@ -263,6 +262,7 @@ class Menwei:
         self.line.points = self.site.access_points
         self.line.doors = self.doors
         self.line.panel = Panel(policies, missing)
+        self._restart_queues()  # at once: nobody at the doors waits for the boards, or for one that makes trouble
         self.devices.site = self.site
         self.devices.doors = self.doors
         self.devices.on_fire = self._fire
@@ -271,19 +271,16 @@ class Menwei:
         self.people.board_formats = await self.boards.replace(
             self.site, self._making.board_abilities(), frozenset(self.settings.devices), self.doors
         )
-        self._restart_queues()
         await self.supervisor.replace(self._making.supervised())
         await self.recognizers.replace(self._making.recognizers(), self.site.access_points)
 
     def _restart_queues(self) -> None:
-        if self._queue_task is not None:
-            self._queue_task.cancel()
         queues = Queues(self.line, self._overflow)
         if self._queues is not None:
             self._queues.hand_over(queues)
         self._queues = queues
         self.devices.submit = self.recognizers.submit = queues.submit
-        self._queue_task = self._spawn(queues.run())
+        self._spawn(queues.run())
 
     def context(self, plugin: LoadedPlugin) -> Context:
         """What an object of `plugin` is handed: only what its manifest declares and the config allows."""

@@ -20,6 +20,8 @@ class Queues:
         self._waiting: dict[str, asyncio.Queue[Request]] = {
             point: asyncio.Queue(self.LENGTH) for point in line.points
         }
+        self._replaced = False
+        self._free: set[asyncio.Task[None]] = set()
 
     def submit(self, request: Request) -> None:
         """Take a request in; returns at once. A full queue refuses and says so (a reader gone mad)."""
@@ -34,12 +36,19 @@ class Queues:
         return all(queue.empty() for queue in self._waiting.values())
 
     def hand_over(self, successor: Queues) -> None:
-        """Give what still waits to the queues that replace these; what has no access point any more is dropped."""
+        """Give what still waits to the queues that replace these, and end; what has no access point any more is dropped.
+
+        What is being decided is decided to its end: whoever stands there has perhaps been granted already. `run` returns
+        when the last of them is done.
+        """
+        self._replaced = True
         for queue in self._waiting.values():
             while not queue.empty():
                 request = queue.get_nowait()
                 if request.access_point in successor._waiting:
                     successor.submit(request)
+        for worker in self._free:
+            worker.cancel()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -47,13 +56,22 @@ class Queues:
                 tasks.create_task(self._work(queue))
 
     async def _work(self, queue: asyncio.Queue[Request]) -> None:
-        while True:
-            request = await queue.get()
+        while not self._replaced:
+            request = await self._next(queue)
             try:
                 await self._line.request(request)
             except Exception as error:
                 # A fault of ours shuts this request out, never the door for everybody after it.
                 self._line.failed(request, error)
+
+    async def _next(self, queue: asyncio.Queue[Request]) -> Request:
+        worker = asyncio.current_task()
+        assert worker is not None
+        self._free.add(worker)
+        try:
+            return await queue.get()
+        finally:
+            self._free.discard(worker)
 
 
 __all__ = ["Queues"]

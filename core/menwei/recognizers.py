@@ -266,7 +266,7 @@ class Recognizers:
 
 
 class Reports:
-    """The `menwei.plugin.Report` of one recognizer."""
+    """The `menwei.reports.Report` of one recognizer."""
 
     def __init__(self, hub: Recognizers, name: str, cls: type[Recognizer], announce: Ready) -> None:
         self._hub = hub

@@ -58,6 +58,23 @@ async def test_a_door_whose_times_change_keeps_its_alarm_its_mode_and_who_is_on_
             assert ended.data["passage"] == str(granted.position)
 
 
+async def test_whoever_stands_before_the_door_while_the_config_is_read_again_is_let_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Street(tmp_path, [ControllerSpec("sim-a")]) as street:
+        config = write_config(tmp_path, street, GATE)
+        async with running(config) as house:
+            await enter(house, [CARD])
+            submit, submitted = house.devices.submit, []
+            monkeypatch.setattr(house.devices, "submit", lambda one: (submitted.append(one), submit(one)))
+            async with house.doors["gate"].lock:  # somebody else is at the other side just now
+                await street.at("sim-a").present(CARD, reader="in")
+                await until(lambda: submitted and house._queues.idle)
+                edit(config, open_time=30)
+                await house.reload()
+            await recorded(house, "AccessGranted")
+
+
 async def test_a_door_that_is_taken_out_ends_its_alarm(tmp_path: Path) -> None:
     async with Street(tmp_path, [ControllerSpec("sim-a")]) as street:
         config = write_config(tmp_path, street, GATE)
