@@ -121,7 +121,8 @@ class LiveOut(Model):
 
 
 class NowOut(Model):
-    """The test under way at a door. `version` grows with every change; ask with `after` to wait for the next."""
+    """The test under way at a door. `version` grows with every change, over restarts and from one test to the next; ask with
+    `after` to wait for the next."""
 
     run: RunOut | None
     live: LiveOut | None

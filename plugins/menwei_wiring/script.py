@@ -162,6 +162,8 @@ class StepRun:
         self.scene = scene
         self.outcome = Outcome.RUNNING
         self.failure: Fails | None = None
+        self.error: Exception | None = None
+        """A fault of the script itself; then the step has failed, whatever the door is like."""
         self.wait: Wait | None = None
         self.do: Do | None = None
         self.deadline = float("inf")
@@ -209,6 +211,9 @@ class StepRun:
             self._end(None)
         except Fails as failure:
             self._end(failure)
+        except Exception as error:  # a script that broke off must not look like one that came to its end
+            self.error = error
+            self._end(Fails("wiring.fail.program"))
         else:
             self.wait, self.do = (wants, None) if isinstance(wants, Wait) else (None, wants)
             self.deadline = self.scene.now + wants.seconds if isinstance(wants, Wait) else float("inf")

@@ -19,13 +19,13 @@ from menwei import (
     Context,
     Door,
     DoorMode,
-    DoorState,
     Fact,
     Repair,
     Service,
     Transaction,
     __version__,
 )
+from menwei_wiring import doorside
 from menwei_wiring.models import (
     DeviceFacts,
     NoteOut,
@@ -34,10 +34,9 @@ from menwei_wiring.models import (
     Result,
     RunOut,
     RunRow,
-    StepOut,
 )
-from menwei_wiring.script import Answered, Did, Do, Event, Heard, Outcome, Saw, Scene, StepRun, TimeUp
-from menwei_wiring.steps import LEAVING, SCRIPTS, Kind, plan
+from menwei_wiring.script import Answered, Did, Do, Event, Outcome, StepRun, TimeUp
+from menwei_wiring.steps import LEAVING, SCRIPTS, Kind
 from menwei_wiring.tables import runs
 from menwei_wiring.under import Under, again, digest, row_of, standing, wiring_of
 from menwei_wiring.words import WiringError, result_of
@@ -73,28 +72,37 @@ class Wiring(Service):
         self._under: dict[str, Under] = {}
         self._last: dict[str, RunRow] = {}
         self._loaded = False
+        self._loading = asyncio.Lock()
         self._lock = asyncio.Lock()
         self._busy = asyncio.Event()
         self._ear: AsyncIterator[Fact] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._version = 0
 
     # ---------------------------------------------------------------------------------------------------------- looking
 
     async def load(self) -> None:
         """What the table says, once; a step that was running when the program ended waits to be begun again."""
-        if self._loaded:
-            return
-        async with self.context.tables.read() as reading:
-            for row in (await reading.execute(select(runs).order_by(runs.c.begun))).all():
+        async with self._loading:
+            if self._loaded:
+                return
+            async with self.context.tables.read() as reading:
+                rows = (await reading.execute(select(runs).order_by(runs.c.begun))).all()
+            for row in rows:
                 if row.open_door is None:
                     self._last[row.door] = row_of(row)
-                    continue
-                under = Under(row.id, row.tester, Report.model_validate_json(row.report))
-                for step in under.report.steps:
-                    if step.outcome is Outcome.RUNNING:
-                        under.put(again(step, "wiring.fail.interrupted", step.begun or row.begun))
-                self._under[row.door] = under
-        self._loaded = True
+                else:
+                    self._under[row.door] = self._resumed(row)
+            self._loaded = True
+
+    def _resumed(self, row: Any) -> Under:
+        under = Under(
+            row.id, row.tester, Report.model_validate_json(row.report), version=self._first_version()
+        )
+        for step in under.report.steps:
+            if step.outcome is Outcome.RUNNING:
+                under.put(again(step, "wiring.fail.interrupted", step.begun or row.begun))
+        return under
 
     def last(self, door: str) -> RunRow | None:
         """The newest ended test of a door."""
@@ -167,19 +175,19 @@ class Wiring(Service):
             now = self.context.clock.now()
             report = Report(
                 door=door, door_name=facts.name, form=facts.form, wiring=wiring_of(facts), device=device,
-                program=__version__, begun=now, steps=self._steps(facts),
+                program=__version__, begun=now, steps=doorside.steps(self.context.site, facts),
             )  # fmt: skip
             async with self.context.tables.transaction() as tx:
                 number = await self._insert(tx, tester or by.name, report)
-            under = self._under[door] = Under(number, tester or by.name, report)
+            under = Under(number, tester or by.name, report, version=self._first_version())
+            self._under[door] = under
         await self.context.facts.audit(by, "begin", {"door": door, "run": number})
         return under.now(now)
 
     async def step(self, door: str, key: str) -> NowOut:
         """Begin a step, or begin it again. Raises `WiringError` while another one is running."""
-        under = await self._open(door)
-        facts = self._door(door)
         async with self._lock:
+            under, facts = await self._open(door), self._door(door)
             found = under.find(key)
             if under.step is not None:
                 raise WiringError("wiring.one_at_a_time")
@@ -192,17 +200,15 @@ class Wiring(Service):
             now = self.context.clock.now()
             started = found.model_copy(update={"outcome": Outcome.RUNNING, "begun": now, "ended": None})
             under.put(started)
-            under.key, under.step = (
-                key,
-                StepRun(SCRIPTS[found.kind], self._scene(facts, found, now, under.freed_until)),
-            )
+            scene = doorside.scene(self.context.site, facts, found, now, under.freed_until)
+            under.key, under.step = key, StepRun(SCRIPTS[found.kind], scene)
             await self._settle(under)
         return under.now(self.context.clock.now())
 
     async def answer(self, door: str, choice: str) -> NowOut:
         """What the installer saw. Raises `WiringError` when nothing is asked, or something else."""
-        under = await self._open(door)
         async with self._lock:
+            under = await self._open(door)
             if under.step is None or choice not in under.step.choices:
                 raise WiringError("wiring.not_asked")
             await self._feed(under, Answered(self.context.clock.now(), choice))
@@ -210,8 +216,8 @@ class Wiring(Service):
 
     async def skip(self, door: str, key: str, reason: str) -> NowOut:
         """A step cannot be tested here, and why. A running one ends with it."""
-        under = await self._open(door)
         async with self._lock:
+            under = await self._open(door)
             found = under.find(key)
             if found.outcome is Outcome.ABSENT or (under.step is not None and under.key != key):
                 raise WiringError("wiring.one_at_a_time" if under.step is not None else "wiring.absent")
@@ -229,8 +235,8 @@ class Wiring(Service):
     async def finish(self, by: Actor, door: str) -> RunOut:
         """End the test: its report is written and told to the journal with its digest. Steps that were not tested stay
         so, and the result says it. Raises `WiringError` while a step is running."""
-        under = await self._open(door)
         async with self._lock:
+            under = await self._open(door)
             if under.step is not None:
                 raise WiringError("wiring.one_at_a_time")
             now = self.context.clock.now()
@@ -282,7 +288,7 @@ class Wiring(Service):
         assert self._ear is not None
         async for fact in self._ear:
             for door, under in list(self._under.items()):
-                event = self._event(door, fact)
+                event = doorside.event(self.context.site, door, fact)
                 if event is None or under.step is None:
                     continue
                 async with self._lock:
@@ -298,22 +304,6 @@ class Wiring(Service):
                 for under in list(self._under.values()):
                     if under.step is not None and under.step.deadline <= now:
                         await self._feed(under, TimeUp(now))
-
-    def _event(self, door: str, fact: Fact) -> Event | None:
-        """What a fact means for a test at this door; None when it is about something else."""
-        match fact.kind:
-            case "DeviceState":
-                facts = self.context.site.doors.get(door)
-                mine = facts is not None and fact.data.get("device") == facts.device
-                return Saw(Heard.DEVICE, fact.at, str(fact.data.get("state", ""))) if mine else None
-            case "AccessGranted" | "AccessDenied":
-                return Saw(Heard.READ, fact.at, "", fact.access_point)
-            case _ if fact.door != door:
-                return None
-            case "Fire":
-                return Saw(Heard.FIRE, fact.at, "on" if fact.data.get("active") else "off")
-            case kind:
-                return Saw(Heard(kind), fact.at, str(fact.data.get("state", "")))
 
     # ----------------------------------------------------------------------------------------------------------- inside
 
@@ -338,6 +328,10 @@ class Wiring(Service):
             changes |= {"ended": step.scene.now, "says": says, "values": dict(values)}
         under.put(under.find(under.key).model_copy(update=changes))
         key = under.key
+        if step.error is not None:
+            self.context.log.error(
+                "a step of the wiring test broke off", door=under.report.door, step=key, exc_info=step.error
+            )
         if under.find(key).kind is Kind.EXIT_BUTTON:
             under.freed_until = step.scene.now + LEAVING
         if step.outcome is not Outcome.RUNNING:
@@ -346,7 +340,7 @@ class Wiring(Service):
         if step.do is not None:
             task = asyncio.create_task(self._carry_out(under, step, step.do, key))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._carried_out)
 
     async def _carry_out(self, under: Under, step: StepRun, do: Do, key: str) -> None:
         """The command stands in the journal under this plugin's name. One that cannot be given is one not obeyed."""
@@ -362,6 +356,11 @@ class Wiring(Service):
             if under.step is step:
                 await self._feed(under, Did(self.context.clock.now(), obeyed))
 
+    def _carried_out(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.context.log.error("what a command came to was not written down", exc_info=error)
+
     async def _write(self, under: Under) -> None:
         text = under.report.model_dump_json()
         async with self.context.tables.transaction() as tx:
@@ -369,9 +368,15 @@ class Wiring(Service):
         self._show(under)
 
     def _show(self, under: Under) -> None:
-        under.version += 1
+        under.version = self._version = max(under.version, self._version) + 1
         before, under.changed = under.changed, asyncio.Event()
         before.set()
+
+    def _first_version(self) -> int:
+        """Above every one that a page may have been told: those of this run of the program, and, since there are fewer
+        than one change a millisecond, of those before."""
+        self._version = max(self._version + 1, int(self.context.clock.now() * 1000))
+        return self._version
 
     async def _insert(self, tx: Transaction, tester: str, report: Report) -> int:
         number = int((await tx.execute(select(func.coalesce(func.max(runs.c.id), 0)))).scalar_one()) + 1
@@ -383,6 +388,7 @@ class Wiring(Service):
         return number
 
     async def _open(self, door: str) -> Under:
+        """The test under way at a door; called within the lock, or somebody else may end it before it is written to."""
         self._door(door)
         await self.load()
         if door not in self._under:
@@ -403,30 +409,3 @@ class Wiring(Service):
             raise WiringError("wiring.offline", device=facts.device)
         if view.mode not in {DoorMode.LOCKED, DoorMode.ACCESSED}:
             raise WiringError("wiring.not_locked")
-
-    def _steps(self, facts: Door) -> tuple[StepOut, ...]:
-        points = self.context.site.access_points
-        return tuple(
-            StepOut(
-                key=step.key, kind=step.kind, point=step.point,
-                place=self._names(facts).get(step.point, ""),
-                outcome=Outcome.ABSENT if step.absent else Outcome.WAITING,
-            )
-            for step in plan(facts, points)
-        )  # fmt: skip
-
-    def _names(self, facts: Door) -> dict[str, str]:
-        """The door's sides by what people call them; the id where two are called the same."""
-        points = {id: self.context.site.access_points[id].name for id in facts.access_points}
-        shared = len(set(points.values())) < len(points)
-        return {id: f"{name} ({id})" if shared or name == facts.name else name for id, name in points.items()}
-
-    def _scene(self, facts: Door, step: StepOut, now: float, freed_until: float) -> Scene:
-        own = self._names(facts)
-        elsewhere = {
-            id: f"{self.context.site.doors[point.door].name} ({id})"
-            for id, point in self.context.site.access_points.items()
-            if id not in own
-        }
-        state = self.context.site.door(facts.id).state
-        return Scene(facts, now, DoorState(state), step.point, own, elsewhere, freed_until=freed_until)

@@ -28,6 +28,8 @@ class Under:
     freed_until: float = 0.0
     """As in `Scene`: what the step before did at the exit button still counts in the next one."""
     version: int = 1
+    """Larger at every change, and than that of any test before: a page that asks for what is newer must not be told
+    something older, also after a restart."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def now(self, at: float) -> NowOut:

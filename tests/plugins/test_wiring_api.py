@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,16 +20,17 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import menwei_wiring
-from menwei import DoorForm, DoorMode, DoorState, Wired
+from menwei import Actor, DoorForm, DoorMode, DoorState, Wired
 from menwei.messages import LANGUAGES, Catalogue
 from menwei.web import application
 from menwei_wiring.commands import group
-from menwei_wiring.models import Result, RunOut
+from menwei_wiring.models import DeviceFacts, Result, RunOut
 from menwei_wiring.report import document
 from menwei_wiring.script import By, Heard, Outcome, Saw
 from menwei_wiring.service import OVERDUE, Wiring
 from menwei_wiring.steps import SCRIPTS, Kind
 from menwei_wiring.tables import TABLES, metadata
+from menwei_wiring.words import WiringError
 from small_house import HOUSE, empty_house, sign_in  # noqa: F401
 from tenancy_house import TenancyHouse
 
@@ -240,15 +243,91 @@ async def test_the_kept_report_names_nobody(house, client):
 
 
 async def test_waiting_for_a_change_ends_with_the_next_one(house, client):
-    import asyncio
-
     await sign_in(client, "installer")
     now = await ask(client, "POST", f"{GATE}/begin")
     waiting = asyncio.ensure_future(ask(client, "GET", f"{GATE}?after={now['version']}"))
     await asyncio.sleep(0.05)
     assert not waiting.done()
     await ask(client, "POST", f"{GATE}/steps/fire/skip", {"reason": "later"})
-    assert outcomes(await asyncio.wait_for(waiting, 20))["fire"] == "skipped"
+    assert outcomes(await asyncio.wait_for(waiting, 60))["fire"] == "skipped"
+
+
+async def test_a_test_that_two_people_end_at_once_is_ended_once(house, client):
+    await sign_in(client, "installer")
+    await ask(client, "POST", f"{GATE}/begin")
+    wiring, by = house.services.find(Wiring), Actor("somebody", "installer")
+    first, second = await asyncio.gather(
+        wiring.finish(by, "gate"), wiring.finish(by, "gate"), return_exceptions=True
+    )
+    assert isinstance(second, WiringError)
+    assert second.says == "wiring.none_under_way"
+    assert (await wiring.report(first.id)).digest == first.digest
+    await ask(client, "POST", f"{GATE}/begin")
+
+
+async def test_a_step_that_comes_while_the_test_is_ended_moves_no_door_and_leaves_the_report(house, client):
+    await sign_in(client, "installer")
+    await ask(client, "POST", f"{GATE}/begin")
+    wiring = house.services.find(Wiring)
+    ended, step, skipped, answered = await asyncio.gather(
+        wiring.finish(Actor("somebody", "installer"), "gate"), wiring.step("gate", "lock"),
+        wiring.skip("gate", "fire", "no panel"), wiring.answer("gate", "opened"), return_exceptions=True,
+    )  # fmt: skip
+    assert {str(refused) for refused in (step, skipped, answered)} == {"wiring.none_under_way"}
+    assert not wiring._tasks
+    assert (await wiring.report(ended.id)).digest == ended.digest
+
+
+async def test_a_test_is_one_test_for_all_who_ask_while_it_is_read_from_the_store(house, client):
+    await sign_in(client, "installer")
+    await ask(client, "POST", f"{GATE}/begin")
+    wiring = restarted(house)
+
+    async def loaded():
+        await wiring.load()
+        return wiring.under_way("gate")
+
+    first, second = await asyncio.gather(loaded(), loaded())
+    assert first is second is wiring.under_way("gate")
+
+
+async def test_what_a_page_is_told_after_a_restart_or_of_the_next_test_is_newer(house, client):
+    await sign_in(client, "installer")
+    await ask(client, "POST", f"{GATE}/begin")
+    told = (await ask(client, "POST", f"{GATE}/steps/fire/skip", {"reason": "no panel"}))["version"]
+    house.time += 1
+    again = restarted(house)
+    resumed = (await again.now("gate")).version
+    assert resumed > told
+    await again.skip("gate", "battery", "none")
+    by = Actor("somebody", "installer")
+    await again.finish(by, "gate")
+    assert (await again.begin(by, "gate", DeviceFacts(id="board"))).version > resumed + 2
+
+
+async def test_a_command_whose_end_cannot_be_written_down_is_told(house, client, monkeypatch):
+    await sign_in(client, "installer")
+    await ask(client, "POST", f"{GATE}/begin")
+    wiring, told = house.services.find(Wiring), []
+    wiring.context = replace(
+        wiring.context, log=SimpleNamespace(error=lambda text, **facts: told.append(facts))
+    )
+    await ask(client, "POST", f"{GATE}/steps/contact")
+
+    async def full(_under):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(wiring, "_write", full)
+    (task,) = wiring._tasks
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    assert [str(facts["exc_info"]) for facts in told] == ["no space left on device"]
+
+
+def restarted(house):
+    """The service as the next start of the program makes it, on the same tables."""
+    wiring = house.services.find(Wiring)
+    return Wiring(wiring.context, wiring.config)
 
 
 async def test_doors_of_a_form_that_were_never_tested_or_too_long_ago_are_repairs(house, client):

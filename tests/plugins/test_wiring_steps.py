@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 
 from menwei import AccessPoint, Door, DoorMode, DoorState, Unpowered, Wired
 from menwei.messages import Messages
-from menwei_wiring.script import Answered, By, Did, Event, Heard, Outcome, Saw, Scene, StepRun, TimeUp
+from menwei_wiring.script import (
+    Answered,
+    By,
+    Did,
+    Event,
+    Heard,
+    Outcome,
+    Saw,
+    Scene,
+    Script,
+    StepRun,
+    TimeUp,
+    Wait,
+)
 from menwei_wiring.steps import SCRIPTS, Kind, plan
 from menwei_wiring.words import result_of
 
@@ -128,6 +141,18 @@ class Paper:
             return []
         before, self.open = self.told(), open
         return [Saw(Heard.STATE, self.now, self.told())] if self.told() is not before else []
+
+
+def test_a_script_that_breaks_off_has_failed_and_never_passes() -> None:
+    def breaks(_scene: Scene) -> Script:
+        yield Wait("wiring.do.touch", 10.0)
+        raise ZeroDivisionError
+
+    step = StepRun(breaks, Scene(UNIT, 0.0))
+    for _ in range(2):
+        step.feed(Saw(Heard.READ, 1.0, "", "in"))
+        assert failed(step) == "program"
+    assert isinstance(step.error, ZeroDivisionError)
 
 
 def failed(step: StepRun) -> str:
