@@ -13,6 +13,7 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ SERIAL = 423187757
 """Of the board: the first digit is the number of its doors."""
 ANSWER_SECONDS = 30.0
 """For one line of a process; the machine may be busy."""
+ENDING_SECONDS = 10.0
+"""For readers to end by themselves."""
 PULL = 0.02
 """Seconds between two looks at what a process says of itself."""
 
@@ -65,13 +68,25 @@ class Talk:
             return await self._line()
 
     async def _line(self) -> Any:
-        """Its next line. Raises `WireError` when it has ended."""
+        """Its next line. Raises `WireError` when it has ended; `TimeoutError` when it says nothing for `ANSWER_SECONDS`: then
+        it is ended, because its answer, when it comes, would be taken for that to the next question."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(ANSWER_SECONDS):
-            line = await self.process.stdout.readline()
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                line = await self.process.stdout.readline()
+        except TimeoutError:
+            await self.kill()
+            raise TimeoutError(f"no answer within {ANSWER_SECONDS:g} s") from None
         if not line:
             raise WireError("the process has ended")
         return json.loads(line)
+
+    async def kill(self) -> None:
+        """It is gone when this returns, whether it had ended before or not."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):  # it ended just now
+                self.process.kill()
+        await self.process.wait()
 
 
 class BoardProcess:
@@ -86,14 +101,17 @@ class BoardProcess:
     async def start(self) -> None:
         arguments = [str(self._file), str(self.serial), "127.0.0.1", str(self.port)]
         self._talk = await started("uhppote_board.py", *arguments)
-        self.port = (await self._talk.first())["port"]
+        try:
+            self.port = (await self._talk.first())["port"]
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """kill -9: a board has no other way to lose its power."""
         talk, self._talk = self._talk, None
         if talk is not None:
-            talk.process.kill()
-            await talk.process.wait()
+            await talk.kill()
 
     async def do(self, what: str, **values: Any) -> Any:
         assert self._talk is not None, "it is off"
@@ -115,13 +133,21 @@ class Readers:
 
     async def __aenter__(self) -> Readers:
         self._talk = await started("osdp_readers.py", self.path, json.dumps(self.readers))
-        await self._talk.first()
+        try:
+            await self._talk.first()
+        except BaseException:
+            await self._talk.kill()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._talk is not None and self._talk.process.stdin is not None:
-            self._talk.process.stdin.close()
-            await asyncio.wait_for(self._talk.process.wait(), 10)
+        assert self._talk is not None and self._talk.process.stdin is not None
+        self._talk.process.stdin.close()
+        try:
+            async with asyncio.timeout(ENDING_SECONDS):
+                await self._talk.process.wait()
+        finally:
+            await self._talk.kill()
 
     async def card(self, address: int, bits: int, number: int, *, format: int = 1) -> None:
         """A card is presented: `number` as `bits` bits."""
