@@ -6,6 +6,7 @@ Nothing here outlives its seconds, and nothing is kept: a result that is over is
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from menwei import Feedback, FeedbackKind
@@ -85,14 +86,11 @@ class Board:
         self._offered = (*before, line)[-MOST_LINES:]
         self._offered_until = now + OFFER
 
-    def notice(self, name: str, line: Line | None) -> None:
-        """A notice for the door under a name of its giver's; None takes it back."""
-        if line is None:
-            changed = self._notices.pop(name, None) is not None
-        else:
-            changed = self._notices.get(name) != line
-            self._notices[name] = line
-        self.revision += changed
+    def hangs_by(self, notices: Mapping[str, Line]) -> None:
+        """The notices of the door where this screen hangs now, by the names their givers chose, the newest last."""
+        if notices != self._notices:
+            self._notices = dict(notices)
+            self.revision += 1
 
     def shown(self, now: float) -> Shown | None:
         """The result, while it lasts."""

@@ -130,8 +130,6 @@ class Screens(Service):
             notices.pop(name, None)
         else:
             notices[name] = line
-        for screen in self._at(access_point):
-            screen.board.notice(name, line)
         self._tell()
 
     # ------------------------------------------------------------------------------------------------- what drivers say
@@ -140,9 +138,6 @@ class Screens(Service):
     def attached(self, device: str, config: ScreenConfig, reports: Reports) -> Iterator[None]:
         """While the screen's driver runs."""
         screen = self._screens[device] = _Screen(config, reports, Board())
-        point = self.access_point(device)
-        for name, line in self._notices.get(point.id if point is not None else "", {}).items():
-            screen.board.notice(name, line)
         self._tell()
         try:
             yield
@@ -274,11 +269,12 @@ class Screens(Service):
         screen = self._screens.get(device)
         if screen is None:
             return View(f"{self._boot}-0")
-        shown = screen.board.shown(now)
+        shown, point = screen.board.shown(now), self.access_point(device)
+        screen.board.hangs_by(self._notices.get(point.id, {}) if point is not None else {})
         return View(
             f"{self._boot}-{screen.board.revision}",
             screen=device,
-            point=self.access_point(device),
+            point=point,
             keypad=screen.config.keypad,
             voice=screen.config.voice,
             language=screen.config.language or self.context.site.language,

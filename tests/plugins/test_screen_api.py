@@ -397,7 +397,7 @@ NONSENSE = st.one_of(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=settings.default.max_examples * 2)
 @given(NONSENSE)
 def test_what_is_no_number_reaches_no_door(raw):
     try:
@@ -441,3 +441,20 @@ async def test_a_notice_of_the_door_is_on_its_screens_until_it_is_taken_back(hou
     await until(lambda: tablet.state.get("screen") and not tablet.state["notices"])
     with pytest.raises(KeyError):
         house.screens.notice("nowhere", "lift", None)
+
+
+async def test_a_screen_that_is_hung_at_another_door_shows_that_doors_notices(house, tablet):
+    house.screens.notice("gate-in", "lift", Line("screen.none"))
+    await tablet.paired(house.screens, "gate-in")
+    await until(lambda: tablet.state["notices"])
+    points = dict(house.site.access_points)
+    screen = ("tablet-1", "screen")
+    points["gate-in"] = replace(points["gate-in"], readers=())
+    points["gate-out"] = replace(points["gate-out"], readers=(*points["gate-out"].readers, screen))
+    house.site = replace(house.site, access_points=points)
+    await until(lambda: tablet.state.get("screen") and not tablet.state["notices"])
+    house.screens.notice("gate-out", "paint", Line("screen.none"))
+    await until(lambda: tablet.state["notices"])
+    house.screens.notice("gate-in", "lift", None)
+    house.screens.notice("gate-out", "paint", None)
+    await until(lambda: not tablet.state["notices"])

@@ -1,7 +1,7 @@
 """What one screen shows, and which tablets wait to be paired: without a clock, a wire or a browser."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menwei.messages import LANGUAGES, Catalogue, Messages, placeholders
@@ -98,14 +98,14 @@ def test_every_change_of_what_is_seen_has_its_own_revision():
     board, seen = Board(), {0}
     for change in (
         lambda: board.feedback(DENIED, 0.0),
-        lambda: board.notice("lift", NOTICE),
+        lambda: board.hangs_by({"lift": NOTICE}),
         lambda: board.shown(50.0),
-        lambda: board.notice("lift", None),
+        lambda: board.hangs_by({}),
     ):
         change()
         assert board.revision not in seen
         seen.add(board.revision)
-    board.notice("lift", None)
+    board.hangs_by({})
     board.shown(60.0)
     assert board.revision in seen, "nothing changed"
 
@@ -158,11 +158,11 @@ def test_a_persons_line_does_not_wait_for_a_grant_for_long():
 
 def test_a_doors_notice_stays_until_it_is_taken_back():
     board = Board()
-    board.notice("lift", NOTICE)
+    board.hangs_by({"lift": NOTICE})
     board.feedback(GRANTED, 0.0)
     board.shown(1000.0)
     assert board.notices == (NOTICE,)
-    board.notice("lift", None)
+    board.hangs_by({})
     assert board.notices == ()
 
 
@@ -262,7 +262,6 @@ def test_one_address_has_few_codes_and_all_together_a_bounded_number():
     assert pairings.begin(b"one more", "10.0.2.1", LIFETIME)
 
 
-@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(st.sampled_from("bcl"), st.binary(min_size=1, max_size=1), st.floats(0, 300)), max_size=60
