@@ -1,11 +1,12 @@
-"""Do cards answer as fast while four cameras look for faces?
+"""Do cards answer as fast while four cameras look for faces? And does the core's process weigh as much as without?
 
     python bench/cameras.py [--rounds 10] [--each 60] [--json]
 
 Four doors, each with a reader and a camera; before every camera somebody walks up and stands there, all the time, whom
 nobody enrolled: each picture is searched for faces, and each face is compared. Passages by card are timed in slices, in
-turn with the camera worker stopped (SIGSTOP) and running; each round gives its own ratio. Needs the
-extras and the photos of `menwei_simulator.photos`.
+turn with the camera worker stopped (SIGSTOP) and running; each round gives its own ratio. Then the site is started anew
+and its process weighed, in turn with one that has neither cameras nor faces (`weight.py`). Needs the extras and the
+photos of `menwei_simulator.photos`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import benchsite
 import line
 import psutil
+import weight
 import yaml
 
 from menwei.serving import serving
@@ -41,16 +43,26 @@ SETTLED = 0.5
 PLAYED = 30.0
 
 
-def configure(folder: Path, ports: dict[str, int], cameras: int) -> Path:
-    """The site of the other benches, with a camera and faces at each door; `cameras` is their port."""
+def configure(folder: Path, ports: dict[str, int], cameras: int | None) -> Path:
+    """The site of the other benches with console and households, and, with the port of the `cameras`, a camera, faces
+    and codes at each door."""
     path = benchsite.write_config(folder, ports)
     config = yaml.safe_load(path.read_text("utf-8"))
+    config["plugins"] |= {"console": None, "tenancy": {"allow": ["people", "rights"]}}
+    if cameras is not None:
+        _watched(config, cameras)
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
+    return path
+
+
+def _watched(config: dict[str, Any], cameras: int) -> None:
     doors = {  # one each: a config has no aliases
         benchsite.door_id(number): {"liveness": "none", "alone": {"people": 100, "one_stranger_in": 2}}
         for number in range(DOORS)
     }
     config["plugins"] |= {
         "camera": None,
+        "qr": None,
         "face": {"allow": ["rights"], "demonstration": True, "doors": doors},
     }
     for number in range(DOORS):
@@ -58,8 +70,6 @@ def configure(folder: Path, ports: dict[str, int], cameras: int) -> Path:
         config["devices"][f"cam-{number}"] = {"driver": "camera", "url": url}
         (point,) = config["doors"][benchsite.door_id(number)]["access_points"].values()
         point |= {"cameras": [f"cam-{number}"], "security_level": "Card or Face"}
-    path.write_text(yaml.safe_dump(config, allow_unicode=True), "utf-8")
-    return path
 
 
 class Films:
@@ -111,6 +121,7 @@ async def move_in(house: Any) -> None:
     import numpy as np
 
     from menwei.model import Actor
+    from menwei_face.match import template
     from menwei_face.service import Faces
     from menwei_face.subject import identifier, new_subject
 
@@ -120,7 +131,8 @@ async def move_in(house: Any) -> None:
         vectors = chance.normal(size=(3, 128)).astype(np.float32)
         subject = new_subject()
         holder = await house.people.add(f"person {number}", profiles=["everybody"], actor=actor)
-        await faces.enrol(subject, list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)), 1.0)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        await faces.enrol(subject, [template(one) for one in vectors], 1.0)
         await house.people.add_credential(holder, [identifier(subject)], profiles=["everybody"], actor=actor)
 
 
@@ -134,21 +146,37 @@ async def slice_of(passages: line.Passages, each: int) -> list[float]:
     return found
 
 
-async def measure(folder: Path, rounds: int, each: int) -> dict[str, Any]:
-    from menwei_camera.service import Cameras
+async def measure(folder: Path, rounds: int, each: int, starts: int) -> dict[str, Any]:
     from menwei_face import models
     from menwei_face.places import models_folder
 
-    site = folder / "site"
-    site.mkdir()
-    await benchsite.enter_people(site / "var", PEOPLE, DOORS)
-    place = models_folder(site / "var")
-    place.mkdir(parents=True)
-    models.install(place)
+    places = {name: folder / name for name in ("without", "with")}
+    for site in places.values():
+        site.mkdir()
+        await benchsite.enter_people(site / "var", PEOPLE, DOORS)
+    networks = models_folder(places["with"] / "var")
+    networks.mkdir(parents=True)
+    models.install(networks)
     async with AsyncExitStack() as stack:
         films = await stack.enter_async_context(Films(folder / "films"))
         ports = await stack.enter_async_context(benchsite.controllers(1))
-        running = await stack.enter_async_context(serving(configure(site, ports, films.port), port=0))
+        configs = {
+            "without": configure(places["without"], ports, None),
+            "with": configure(places["with"], ports, films.port),
+        }
+        found = await passages(configs["with"], rounds, each)
+        weights = await weight.measure(configs, starts)
+    for field, many in weights["with"].items():
+        few = weights["without"][field]
+        found |= {f"core_{field}_mib": [few, many], f"core_{field}_ratio": many / few}
+    return found
+
+
+async def passages(config: Path, rounds: int, each: int) -> dict[str, Any]:
+    """Cards at the doors, with the worker stopped and looking."""
+    from menwei_camera.service import Cameras
+
+    async with serving(config, port=0) as running:
         house = running.house
         await line.ready(house)
         await move_in(house)
@@ -156,17 +184,18 @@ async def measure(folder: Path, rounds: int, each: int) -> dict[str, Any]:
             while any(state is not DeviceState.READY for state, _ in house.recognizers.states().values()):
                 await asyncio.sleep(0.1)
         worker = house.service(Cameras).worker_pid
-        passages = line.Passages(house, PEOPLE)
-        await slice_of(passages, each)
+        assert worker is not None
+        passing = line.Passages(house, PEOPLE)
+        await slice_of(passing, each)
         times: dict[str, list[list[float]]] = {"stopped": [], "looking": []}
         before = psutil.Process(worker).cpu_times().user
         for _ in range(rounds):
             os.kill(worker, signal.SIGSTOP)
             await asyncio.sleep(SETTLED)
-            times["stopped"].append(await slice_of(passages, each))
+            times["stopped"].append(await slice_of(passing, each))
             os.kill(worker, signal.SIGCONT)
             await asyncio.sleep(SETTLED)
-            times["looking"].append(await slice_of(passages, each))
+            times["looking"].append(await slice_of(passing, each))
         busy = psutil.Process(worker).cpu_times().user - before
     middle = {key: [statistics.median(one) for one in found] for key, found in times.items()}
     ratios = [
@@ -187,16 +216,17 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--each", type=int, default=60)
+    parser.add_argument("--starts", type=int, default=3, help="for the weight of the core's process")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     benchsite.quiet()
     with tempfile.TemporaryDirectory() as name:
-        found = asyncio.run(measure(Path(name), options.rounds, options.each))
+        found = asyncio.run(measure(Path(name), options.rounds, options.each, options.starts))
     if options.json:
         print(json.dumps(found, indent=2))
         return
     for key, value in found.items():
-        print(f"{key:28} {value if isinstance(value, list) else round(value, 3)}")
+        print(f"{key:28} {[round(one, 3) for one in value] if isinstance(value, list) else round(value, 3)}")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ from menwei.granting import PluginSite, grants
 from menwei.loader import LoadedPlugin
 from menwei_face.consent import TEXT_VERSION, Guardian, Said
 from menwei_face.enrolment import Enrolment
+from menwei_face.match import template
 from menwei_face.service import Faces
+from menwei_face.template import Template
 from menwei_face.words import Recorder, Source
 from small_house import FIRST_PASSWORD
 from tenancy_house import TenancyHouse, card
@@ -39,8 +41,8 @@ def face(who: str, photo: int = 0) -> np.ndarray:
     return (middle + 0.14 * noise / np.linalg.norm(noise)).astype(np.float32)
 
 
-def faces_of(who: str, count: int = 3) -> np.ndarray:
-    return np.stack([face(who, photo) for photo in range(count)])
+def faces_of(who: str, count: int = 3) -> tuple[Template, ...]:
+    return tuple(template(face(who, photo)) for photo in range(count))
 
 
 class FaceHouse(TenancyHouse):

@@ -6,7 +6,7 @@ the answer, whatever it is. Whom a face is too like is told to nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, time
 from http import HTTPStatus
@@ -32,8 +32,10 @@ from menwei_face.forms import (
     ReceiptOut,
     Wanted,
 )
+from menwei_face.photos import message
+from menwei_face.template import Template
 from menwei_face.tending import FILING_LIMIT
-from menwei_face.words import LEAST, Consent, FaceError, Recorder, Source, Withdrawal
+from menwei_face.words import LEAST, Consent, FaceError, Recorder, Source, TooAlike, Withdrawal
 
 BASE = "/api/face"
 DESK = frozenset({Role.COMMITTEE, Role.REGISTRAR, Role.OPERATOR})
@@ -183,17 +185,14 @@ async def photos(call: Call) -> OutcomeOut:
     given, pictures = await _parts(call)
     answers = said(call, given) if given is not None else None
     with refusing():
-        subject = await enrolment.may_enrol(holder, answers)
+        await enrolment.may_enrol(holder, answers)
         choice = await enrolment.choose(pictures)
         pictures.clear()
-        if choice.why is None and await enrolment.too_alike(choice.templates, subject):
-            choice = choice.refused()
-        if choice.why is None and not call.query.dry_run:
-            source = Source(call.query.source)
-            await enrolment.enrol(recorder(call), holder, choice.templates, source, answers)
-            await audit(call, "enrol", holder, templates=len(choice.templates), source=source)
-    from menwei_face.photos import message
-
+        if choice.why is None:
+            try:
+                await _enrol(call, holder, choice.templates, answers)
+            except TooAlike:
+                choice = choice.refused()
     done = choice.why is None and not call.query.dry_run
     return OutcomeOut(
         enrolled=done,
@@ -211,6 +210,17 @@ async def photos(call: Call) -> OutcomeOut:
             for one in choice.photos
         ),
     )
+
+
+async def _enrol(call: Call, holder: int, templates: Sequence[Template], answers: Said | None) -> None:
+    """Keep them; a dry run only asks whether it would be done."""
+    enrolment = call.service(Enrolment)
+    if call.query.dry_run:
+        await enrolment.would_enrol(holder, templates, answers)
+        return
+    source = Source(call.query.source)
+    await enrolment.enrol(recorder(call), holder, templates, source, answers)
+    await audit(call, "enrol", holder, templates=len(templates), source=source)
 
 
 async def _parts(call: Call) -> tuple[ConsentIn | None, list[tuple[str, bytes]]]:

@@ -110,13 +110,18 @@ def works(credential: Credential, now: float) -> bool:
     )
 
 
+def _worth(credential: Credential) -> tuple[float, int, int]:
+    """The longer, then the one that opens more. The number is random: last, so that the choice stays the same."""
+    return credential.valid_to, len(credential.profiles), credential.id
+
+
 def other_way(credentials: Iterable[Credential], now: float) -> Credential:
-    """The credential that the face will stand beside: one that works now, the longest. Raises `FaceError` when there is
-    none: somebody without another way in is not enrolled."""
+    """The credential that the face will stand beside: one that works now, the longest, of equals the one that opens more.
+    Raises `FaceError` when there is none: somebody without another way in is not enrolled."""
     found = [credential for credential in credentials if works(credential, now)]
     if not found:
         raise FaceError("face.enrol.no_other_way")
-    return max(found, key=lambda credential: (credential.valid_to, credential.id))
+    return max(found, key=_worth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,7 @@ def follow(others: Iterable[Credential]) -> Follows | None:
     ]
     if not left:
         return None
-    best = max(left, key=lambda one: (_RANK[one.state], one.valid_to, one.id))
+    best = max(left, key=lambda one: (_RANK[one.state], *_worth(one)))
     disabled = best.state is CredentialState.DISABLED
     return Follows(
         CredentialState.DISABLED if disabled else CredentialState.ENABLED,

@@ -19,7 +19,6 @@ from typing import Annotated, Any
 import aiohttp
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from menwei.cli import CONFIG, ConfigOption, JsonOption, existing, fail, language, out, print_json, run
@@ -98,6 +97,8 @@ def enrol(
 async def _enrol_all(
     config: Path, folder: Path, rows: Sequence[Row], dry_run: bool, keep: bool, account: tuple[str, str]
 ) -> list[Told]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
         console=Console(stderr=True), transient=True,

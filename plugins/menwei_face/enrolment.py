@@ -13,7 +13,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
 
 from menwei import (
     Context,
@@ -28,11 +27,14 @@ from menwei import (
 )
 from menwei_face import book, consent
 from menwei_face.consent import Said
+from menwei_face.examiner import Examiner, ExaminerTrouble
 from menwei_face.options import FaceOptions
+from menwei_face.photos import Choice, choose
 from menwei_face.places import models_in
 from menwei_face.service import Faces
 from menwei_face.sessions import Sessions
 from menwei_face.subject import identifier, new_subject
+from menwei_face.template import Template
 from menwei_face.tending import Tending
 from menwei_face.trouble import VaultTrouble
 from menwei_face.words import (
@@ -43,13 +45,9 @@ from menwei_face.words import (
     FaceError,
     Recorder,
     Source,
+    TooAlike,
     Withdrawal,
 )
-
-if TYPE_CHECKING:
-    from menwei_face.examiner import Examiner
-    from menwei_face.geometry import Vector
-    from menwei_face.photos import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +151,9 @@ class Enrolment(Service):
             now = self.context.clock.now()
             await book.end_consents(tx, holder, now)
             asked = book.Asked(Answer.REFUSED, now, consent.TEXT_VERSION, self.context.site.language)
-            return await book.answer(tx, by, holder, asked, now)
+            made = await book.answer(tx, by, holder, asked, now)
+            await self.release_guardians(tx, by, holder)
+            return made
 
     async def _agree(self, tx: Transaction, by: Recorder, holder: int, said: Said) -> Consent:
         now = self.context.clock.now()
@@ -174,7 +174,17 @@ class Enrolment(Service):
         given = now if said.given is None else said.given
         asked = book.Asked(Answer.GIVEN, given, said.version, said.language, minor, guardian, entered)
         await book.end_consents(tx, holder, now)
-        return await book.answer(tx, by, holder, asked, now)
+        made = await book.answer(tx, by, holder, asked, now)
+        await self.release_guardians(tx, by, holder)
+        return made
+
+    async def release_guardians(self, tx: Transaction, by: Recorder, holder: int) -> None:
+        """Whoever is known here only as this person's guardian, and speaks for nobody any more, is removed: their name was
+        taken for that alone."""
+        guardians = await book.guardians_entered(tx, holder)
+        known = await self.context.people.read(guardians)
+        idle = [one for one in guardians if one in known and not self.context.rights.of_holder(one)]
+        await self.context.rights.apply(tx, [RemoveHolder(one) for one in idle], by=by.actor)
 
     # ------------------------------------------------------------------------------------------------------- enrolling
 
@@ -196,11 +206,6 @@ class Enrolment(Service):
     async def choose(self, photos: Sequence[tuple[str, bytes]]) -> Choice:
         """The templates among a person's photos (name, bytes of the file), chosen by quality. Raises `FaceError` 503
         when photos cannot be looked at here. Nothing of a photo is kept by anybody afterwards."""
-        try:
-            from menwei_face.examiner import Examiner, ExaminerTrouble
-            from menwei_face.photos import choose
-        except ImportError as error:
-            raise self._no_examiner(error) from None
         if self._examiner is None:
             self._examiner = Examiner(models_in(self.context.files.folder), embedder=self.faces.model.name)
         model, looked = self.faces.model, []
@@ -215,23 +220,36 @@ class Enrolment(Service):
         self.context.log.error("photos cannot be looked at", error=f"{type(error).__name__}: {error}")
         return FaceError("face.enrol.no_examiner", HTTPStatus.SERVICE_UNAVAILABLE, detail=str(error))
 
-    async def too_alike(self, vectors: Vector, subject: str | None) -> bool:
-        """Whether these templates could be taken for somebody else who is enrolled. Raises `FaceError`."""
+    async def would_enrol(self, holder: int, templates: Sequence[Template], said: Said | None = None) -> None:
+        """Ask all that `enrol` asks, and do nothing. Raises `FaceError`."""
+        async with self.turn:
+            await self._require_unlike_others(holder, templates, said)
+
+    async def _require_unlike_others(
+        self, holder: int, templates: Sequence[Template], said: Said | None
+    ) -> None:
+        """Within a turn: whoever was enrolled a moment ago, at another desk, is like themselves and nobody else."""
+        known = await self.may_enrol(holder, said)
         try:
-            return await self.faces.too_like(list(vectors), subject)
+            alike = await self.faces.too_like(templates, known)
         except VaultTrouble as trouble:
             raise self._no_vault(trouble) from None
+        if alike:
+            raise TooAlike
 
     async def enrol(
-        self, by: Recorder, holder: int, vectors: Vector, source: Source, said: Said | None = None
+        self,
+        by: Recorder,
+        holder: int,
+        templates: Sequence[Template],
+        source: Source,
+        said: Said | None = None,
     ) -> Enrolled:
         """Keep these templates of a person, in place of earlier ones, and give the credential they open by. With `said`
         the consent is written in the same transaction. Raises `FaceError`, or a `RightsError` of the core; then nothing
         was done, save that templates which did not get a credential are destroyed."""
-        known = await self.may_enrol(holder, said)
         async with self.turn:
-            if await self.too_alike(vectors, known):
-                raise FaceError("face.reject.too_alike")
+            await self._require_unlike_others(holder, templates, said)
             new: str | None = None
             try:
                 async with self.transaction() as tx:
@@ -240,10 +258,12 @@ class Enrolment(Service):
                     answer = await (
                         self._agree(tx, by, holder, said) if said is not None else self._recorded(tx, holder)
                     )
-                    made = await self._written(tx, by, holder, before, subject, answer, len(vectors), source)
+                    made = await self._written(
+                        tx, by, holder, before, subject, answer, len(templates), source
+                    )
                     new = subject if before is None else None
                     # Last: whatever fails before this leaves no template, and a crash after it one that opens nothing.
-                    await self._keep(subject, vectors, made.at)
+                    await self._keep(subject, templates, made.at)
             except BaseException:
                 if new is not None:
                     await self._discard(new)
@@ -251,9 +271,9 @@ class Enrolment(Service):
         self.tending.changed.set()
         return made
 
-    async def _keep(self, subject: str, vectors: Vector, at: float) -> None:
+    async def _keep(self, subject: str, templates: Sequence[Template], at: float) -> None:
         try:
-            await self.faces.enrol(subject, list(vectors), at)
+            await self.faces.enrol(subject, templates, at)
         except VaultTrouble as trouble:
             raise self._no_vault(trouble) from None
 
@@ -323,10 +343,7 @@ class Enrolment(Service):
                 await self.context.rights.apply(
                     tx, [SetState(found.credential, CredentialState.ENDED)], by=by.actor
                 )
-            guardians = await book.guardians_entered(tx, holder)
-            known = await self.context.people.read(guardians)
-            idle = [one for one in guardians if one in known and not self.context.rights.of_holder(one)]
-            await self.context.rights.apply(tx, [RemoveHolder(one) for one in idle], by=by.actor)
+            await self.release_guardians(tx, by, holder)
         return made, subject
 
     def alive(self, credential: int) -> bool:

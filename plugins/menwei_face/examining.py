@@ -7,43 +7,26 @@ process's memory while it is looked at; nothing is written anywhere. It ends wit
 from __future__ import annotations
 
 import base64
-import json
 import os
 import signal
 import socket
-import struct
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from menwei_face.aside import answer, asked
 
 if TYPE_CHECKING:
     from menwei_face.detect import Detector
     from menwei_face.embed import Embedder
 
-LENGTH = struct.Struct(">I")
 LARGEST_PHOTO = 16 * 1024 * 1024
 """Bytes of one file: telephones make five, rarely ten million."""
-LARGEST_ANSWER = 64 * 1024
 MOST_PIXELS = 1 << 26
 """Of a decoded photo (67 million): a small file can promise thousands of times as many."""
 LONGEST_SIDE = 1600
 """Pixels to which larger photos are shrunk: a face is embedded from 150."""
 NICE = 10
-
-
-def frame(payload: bytes) -> bytes:
-    return LENGTH.pack(len(payload)) + payload
-
-
-def exactly(pipe: socket.socket, count: int) -> bytes:
-    """`count` bytes; empty when the other end is gone."""
-    held = bytearray()
-    while len(held) < count:
-        piece = pipe.recv(min(count - len(held), 1 << 20))
-        if not piece:
-            return b""
-        held += piece
-    return bytes(held)
 
 
 def look(photo: bytes, detector: Detector, embedder: Embedder) -> dict[str, Any]:
@@ -52,6 +35,7 @@ def look(photo: bytes, detector: Detector, embedder: Embedder) -> dict[str, Any]
     import numpy as np
 
     from menwei_face.detect import shrink
+    from menwei_face.match import template
     from menwei_face.photo import examine
 
     try:
@@ -62,14 +46,14 @@ def look(photo: bytes, detector: Detector, embedder: Embedder) -> dict[str, Any]
         return {"why": ["unreadable"]}
     picture = shrink(np.asarray(picture, dtype=np.uint8), min(1.0, LONGEST_SIDE / max(picture.shape[:2])))
     found = examine(picture, detector, embedder)
-    answer: dict[str, Any] = {"why": [str(flaw) for flaw in found.flaws]}
+    facts: dict[str, Any] = {"why": [str(flaw) for flaw in found.flaws]}
     if found.face is not None:
         held = found.face.quality
-        answer["vector"] = base64.b64encode(found.face.vector.astype("<f4").tobytes()).decode()
-        answer["quality"] = [
+        facts["vector"] = base64.b64encode(template(found.face.vector)).decode()
+        facts["quality"] = [
             held.eyes, held.sharpness, held.yaw, held.roll, held.brightness, held.clipped, held.score,
         ]  # fmt: skip
-    return answer
+    return facts
 
 
 def _open(models: Path, name: str) -> tuple[Detector, Embedder]:
@@ -98,23 +82,15 @@ def main() -> None:
     try:
         detector, embedder = _open(Path(sys.argv[1]), sys.argv[2])
     except Exception as error:  # told to the core, which tells the desk
-        _say(pipe, {"trouble": f"{type(error).__name__}: {error}"[:500]})
+        answer(pipe, {"trouble": f"{type(error).__name__}: {error}"[:500]})
         return
-    _say(pipe, {"ready": True})
-    while head := exactly(pipe, LENGTH.size):
-        (count,) = LENGTH.unpack(head)
-        photo = exactly(pipe, count)
-        if len(photo) != count:
-            return
+    answer(pipe, {"ready": True})
+    while (photo := asked(pipe)) is not None:
         try:
-            answer = look(photo, detector, embedder)
+            found = look(photo, detector, embedder)
         except Exception as error:  # told to the core; it costs this photo
-            answer = {"why": ["unreadable"], "error": f"{type(error).__name__}: {error}"[:300]}
-        _say(pipe, answer)
-
-
-def _say(pipe: socket.socket, facts: dict[str, Any]) -> None:
-    pipe.sendall(frame(json.dumps(facts, separators=(",", ":")).encode()))
+            found = {"why": ["unreadable"], "error": f"{type(error).__name__}: {error}"[:300]}
+        answer(pipe, found)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be wrong with a face before a camera. Needs nothing installed."""
+"""What can be wrong with a face before a camera, and what is said meanwhile. Needs nothing installed."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ class Flaw(StrEnum):
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"
     UNSURE = "unsure"
+
+
+class Hint(StrEnum):
+    """What is said beside the flaws while somebody enrols before a camera. The value ends the message key
+    `face.camera.<value>`."""
+
+    HOLD = "hold"
+    MOVE = "move"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -19,9 +18,11 @@ import numpy as np
 from menwei_face import choice
 from menwei_face.detect import Detector, HogDetector, YuNetDetector
 from menwei_face.embed import Embedder, open_embedder
-from menwei_face.flaw import Flaw
+from menwei_face.flaw import Flaw, Hint
 from menwei_face.geometry import Box, Image, Vector, pose
+from menwei_face.match import template
 from menwei_face.models import CATALOGUE, YUNET, require, weights
+from menwei_face.orders import GuideOptions
 from menwei_face.photo import RIVAL
 from menwei_face.photos import SAME_PICTURE, Reject
 from menwei_face.pipeline import usable
@@ -36,24 +37,6 @@ APART = 0.8
 """Seconds between two pictures that are taken: the person moves a little in between, and templates differ."""
 CALM = 0.5
 """Overlap of a face with itself in the frame before from which it counts as held still."""
-
-
-class Hint(StrEnum):
-    """What is said beside the flaws. The value ends the message key `face.camera.<value>`."""
-
-    HOLD = "hold"
-    MOVE = "move"
-
-
-@dataclass(frozen=True, slots=True)
-class GuideOptions:
-    """`embedder`: the network that the vault keeps templates of; another may be chosen for the next start meanwhile.
-    `threshold`: distance within which two faces are one person's."""
-
-    models: Path
-    embedder: str
-    threshold: float
-    unit: bool = False
 
 
 class Guide:
@@ -103,7 +86,7 @@ class Guide:
             return
         self._taken.append(compared)
         yield {
-            "vector": base64.b64encode(vector.astype("<f4").tobytes()).decode(),
+            "vector": base64.b64encode(template(vector)).decode(),
             "quality": [
                 quality.eyes, quality.sharpness, quality.yaw, quality.roll, quality.brightness, quality.clipped,
                 quality.score,

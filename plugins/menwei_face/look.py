@@ -21,6 +21,7 @@ from menwei_face.options import Liveness
 from menwei_face.orders import Admit, Expect, Gone, Known, Message, Orders, Settings
 from menwei_face.pipeline import Passive, Pipeline
 from menwei_face.pipeline import Settings as PipelineSettings
+from menwei_face.template import Templates
 
 if TYPE_CHECKING:
     from menwei_camera.looking import Event as Told
@@ -34,8 +35,8 @@ class Shelf:
         self.gallery = Gallery({}, unit=unit)
         self.changes = 0
 
-    def put(self, gallery: Gallery) -> None:
-        self.gallery = self.gallery.joined(gallery)
+    def put(self, templates: Templates) -> None:
+        self.gallery = self.gallery.joined(Gallery.of(templates, unit=self.gallery.unit))
         self.changes += 1
 
     def drop(self, subjects: frozenset[str]) -> None:
@@ -65,8 +66,8 @@ class FaceLooker:
 
     def told(self, message: Message) -> Iterator[Told]:
         match message:
-            case Known(gallery):
-                self._shelf.put(gallery)
+            case Known(templates):
+                self._shelf.put(templates)
             case Gone(subjects):
                 self._shelf.drop(subjects)
             case Admit(subjects, everybody):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from menwei_face.geometry import Vector
+from menwei_face.template import Template, Templates
 
 MARGIN = 0.04
 """Least difference between the distances to the nearest and the next person. Two enrolled copies of one face have 0."""
@@ -72,6 +73,13 @@ class Gallery:
         )
         self._squares = np.einsum("ij,ij->i", self._matrix, self._matrix)
         self._number = {subject: index for index, subject in enumerate(self.subjects)}
+
+    @classmethod
+    def of(cls, templates: Templates, *, unit: bool = False) -> Gallery:
+        """Out of templates as the vault keeps them."""
+        return cls(
+            {subject: [vector(one) for one in rows] for subject, rows in templates.rows.items()}, unit=unit
+        )
 
     def __len__(self) -> int:
         """People, not templates."""
@@ -165,6 +173,15 @@ class Gallery:
             if self.subjects
             else {}
         )
+
+
+def vector(template: Template) -> Vector:
+    return np.frombuffer(template, dtype="<f4").astype(np.float32)
+
+
+def template(vector: Vector) -> Template:
+    """A vector as the vault keeps it."""
+    return np.asarray(vector).astype("<f4").tobytes()
 
 
 def _ready(rows: Vector, unit: bool) -> Vector:

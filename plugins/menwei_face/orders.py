@@ -1,7 +1,7 @@
 """What the recognizer says to its lookers in the camera worker: options at start, and messages afterwards.
 
-Pickled on their way. The galleries in them hold templates: they go to that process and nowhere else, and are in no
-`repr`. Importing this needs no network; numpy comes with the gallery.
+Pickled on their way. Templates in them go to that process and nowhere else, and are in no
+`repr`. Importing this needs neither a network nor numpy.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from menwei_face.options import Liveness
-
-if TYPE_CHECKING:
-    from menwei_face.match import Gallery
+from menwei_face.template import Templates
 
 MAKE = "menwei_face.look:make"
 """`LookSpec.make`."""
+MAKE_GUIDE = "menwei_face.guide:make"
+"""The same, for an enrolment before a camera."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Orders:
 class Known:
     """Templates that were not there yet, or are others now; for every camera, said to any of them."""
 
-    gallery: Gallery = field(repr=False)
+    templates: Templates = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,17 @@ class Expect:
     """Only these from now on; None: nobody in particular any more."""
 
     subjects: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class GuideOptions:
+    """`LookSpec.options` of an enrolment. `embedder`: the network that the vault keeps templates of; another may be
+    chosen for the next start meanwhile. `threshold`: distance within which two faces are one person's."""
+
+    models: Path
+    embedder: str
+    threshold: float
+    unit: bool = False
 
 
 Message = Known | Gone | Admit | Expect

@@ -1,17 +1,19 @@
-"""From looked-at photos to the three to five templates that are kept: pure, the pictures themselves are elsewhere."""
+"""From looked-at photos to the three to five templates that are kept: pure, the pictures themselves are elsewhere.
+
+A dozen photos are few enough to compute with in the core's process, which has no numpy.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-import numpy as np
-
 from menwei_face.flaw import Flaw
-from menwei_face.geometry import Vector
 from menwei_face.quality import Quality
-from menwei_face.vault import MOST
+from menwei_face.template import Template, direction
+from menwei_face.vault_files import MOST
 from menwei_face.words import LEAST
 
 SAME_PICTURE = 0.03
@@ -36,11 +38,11 @@ Why = Flaw | Reject
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """One photo after it was looked at: `vector` and `quality` where a face was found."""
+    """One photo after it was looked at: `template` and `quality` where a face was found."""
 
     name: str
     why: tuple[Why, ...]
-    vector: Vector | None = None
+    template: Template | None = field(default=None, repr=False)
     quality: Quality | None = None
 
 
@@ -55,16 +57,16 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`templates`, (n, dimensions) with n from 3 to 5, or empty with `why`. `photos` in the order they came."""
+    """`templates`, three to five, or none with `why`. `photos` in the order they came."""
 
-    templates: Vector
+    templates: tuple[Template, ...] = field(repr=False)
     photos: tuple[Judged, ...]
     why: Reject | None = None
 
     def refused(self) -> Choice:
         """The same photos, which could be taken for somebody else's: nothing is kept of them."""
         none = tuple(Judged(one.name, False, one.why) for one in self.photos)
-        return Choice(np.zeros((0, 0), dtype=np.float32), none, Reject.TOO_ALIKE)
+        return Choice((), none, Reject.TOO_ALIKE)
 
 
 _WORDS: dict[str, Why] = {str(flaw): flaw for flaw in Flaw} | {str(reject): reject for reject in Reject}
@@ -98,17 +100,17 @@ def choose(photos: Sequence[Looked], threshold: float, *, unit: bool = False) ->
     else. Of two photos that are one picture the first counts.
     """
     why: list[tuple[Why, ...]] = [photo.why for photo in photos]
-    good = [index for index, photo in enumerate(photos) if not photo.why and photo.vector is not None]
+    good = [index for index, photo in enumerate(photos) if not photo.why and photo.template is not None]
     if not good:
         return _none(photos, why)
-    vectors = _scaled(np.stack([_vector(photos[index]) for index in good]), unit)
-    between = np.linalg.norm(vectors[:, None] - vectors[None], axis=2)
-    middle = int(between.sum(axis=1).argmin())
+    faces = [direction(_template(photos[index]), unit) for index in good]
+    between = [[math.dist(one, other) for other in faces] for one in faces]
+    middle = min(range(len(faces)), key=lambda place: sum(between[place]))
     kept: list[int] = []
     for place, index in enumerate(good):
-        if between[place, middle] > threshold:
+        if between[place][middle] > threshold:
             why[index] = (Reject.SOMEBODY_ELSE,)
-        elif any(between[place, other] < SAME_PICTURE for other in kept):
+        elif any(between[place][other] < SAME_PICTURE for other in kept):
             why[index] = (Reject.SAME_PHOTO,)
         else:
             kept.append(place)
@@ -117,26 +119,18 @@ def choose(photos: Sequence[Looked], threshold: float, *, unit: bool = False) ->
     best = sorted(kept, key=lambda place: _rank(photos[good[place]]), reverse=True)[:MOST]
     used = {good[place] for place in best}
     judged = tuple(Judged(photo.name, index in used, why[index]) for index, photo in enumerate(photos))
-    rows = np.stack([_vector(photos[index]) for index in sorted(used)]).astype(np.float32)
-    return Choice(rows, judged)
+    return Choice(tuple(_template(photos[index]) for index in sorted(used)), judged)
 
 
 def _none(photos: Sequence[Looked], why: Sequence[tuple[Why, ...]]) -> Choice:
     judged = tuple(Judged(photo.name, False, reasons) for photo, reasons in zip(photos, why, strict=True))
-    return Choice(np.zeros((0, 0), dtype=np.float32), judged, Reject.TOO_FEW)
+    return Choice((), judged, Reject.TOO_FEW)
 
 
-def _vector(photo: Looked) -> Vector:
-    assert photo.vector is not None
-    return np.asarray(photo.vector, dtype=np.float32)
+def _template(photo: Looked) -> Template:
+    assert photo.template is not None
+    return photo.template
 
 
 def _rank(photo: Looked) -> float:
     return rank(photo.quality) if photo.quality is not None else 0.0
-
-
-def _scaled(rows: Vector, unit: bool) -> Vector:
-    if not unit:
-        return rows
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -1,14 +1,20 @@
-"""Whether a face in a frame is good enough to be compared, and if not, what the person could do about it."""
+"""Whether a face in a frame is good enough to be compared, and if not, what the person could do about it.
+
+The core imports this for its words; numpy is needed only where pictures are.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from menwei_face.flaw import Flaw
-from menwei_face.geometry import Image, Pose
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from menwei_face.geometry import Image, Pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
     """Variance of the Laplacian (4-neighbour stencil) of a grey picture; 0 for one smaller than 3×3."""
     if min(grey.shape) < 3:
         return 0.0
-    g = grey.astype(np.float32)
+    g = grey.astype("float32")
     edges = g[:-2, 1:-1] + g[2:, 1:-1] + g[1:-1, :-2] + g[1:-1, 2:] - 4 * g[1:-1, 1:-1]
     return float(edges.var())
 
@@ -65,6 +71,8 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
 def measure(chip: Image, pose: Pose, score: float) -> Quality:
     """The quality of a face from its cut-out (BGR), pose and detector score. The middle of the cut-out is judged:
     its corners are hair and background."""
+    import numpy as np
+
     edge = chip.shape[0] // 6
     middle = chip[edge:-edge, edge:-edge] if edge else chip
     grey = (middle @ np.array([0.114, 0.587, 0.299], dtype=np.float32)).astype(np.uint8)

@@ -185,9 +185,9 @@ class FaceRecognizer(Recognizer):
             self._tell(Gone(gone))
         self._known &= wanted
         for some in _slices(sorted(wanted - (self._known - anew)), PART):
-            gallery = (await faces.gallery(some)).only(faces.enrolled())  # as they are now
-            self._tell(Known(gallery))
-            self._known |= frozenset(gallery.subjects)
+            templates = (await faces.templates(some)).only(faces.enrolled())  # as they are now
+            self._tell(Known(templates))
+            self._known |= frozenset(templates.subjects)
         for point, there in admitted.items():
             self._admit(point, frozenset(there))
         for point in list(self._expected):

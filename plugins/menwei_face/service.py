@@ -1,8 +1,8 @@
 """The one holder of the template vault while the program runs: enrolment writes through it, the recognizer reads.
 
 The vault is opened in a thread of its own at the first use and stays with that thread; nothing here blocks the loop.
-Where numpy is not installed, or the vault does not open, the service says why (`VaultTrouble`, and a repair) and
-everything else goes on.
+Where it does not open, the service says why (`VaultTrouble`, and a repair) and everything else goes on. Templates are
+bytes here: numpy stays out of the core's process.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from menwei import Context, Repair, Service
 from menwei_face import choice
+from menwei_face.comparer import Comparer
 from menwei_face.models import Model
 from menwei_face.options import FaceOptions
 from menwei_face.places import models_in, vault_in
+from menwei_face.template import WIDTH, Template, Templates
 from menwei_face.trouble import VaultTrouble
+from menwei_face.vault import Receipt, Vault
 from menwei_face.vault_files import COPY
-
-if TYPE_CHECKING:
-    from menwei_face.geometry import Vector
-    from menwei_face.match import Gallery
-    from menwei_face.vault import Receipt, Vault
 
 RETRY = 30.0
 """Seconds until a vault that did not open is tried again."""
 REMEMBER = 60.0
-"""Seconds after the last comparison for which an enrolment's gallery stays in this process."""
+"""Seconds after the last comparison for which everybody's templates stay open."""
+PART = 2000
+"""People whose templates are opened at once, some 5 MB."""
 
 R = TypeVar("R")
 Changed = Callable[[str], None]
@@ -51,7 +51,7 @@ class Faces(Service):
         self._thread = ThreadPoolExecutor(1, "face-vault")
         self._turn = asyncio.Lock()
         self._vault: Vault | None = None
-        self._everybody: Gallery | None = None
+        self._everybody: Comparer | None = None
         self._forgetting: asyncio.TimerHandle | None = None
         self._enrolled: frozenset[str] = frozenset()
         self._model: Model | None = None
@@ -79,31 +79,33 @@ class Faces(Service):
             raise VaultTrouble(self._trouble or "the template vault is not open yet")
         return self._enrolled
 
-    async def enrol(self, subject: str, vectors: Sequence[Vector], at: float) -> None:
+    async def enrol(self, subject: str, templates: Sequence[Template], at: float) -> None:
         """Keep 1 to 5 templates of a person, in place of earlier ones. `subject` comes from `new_subject`, `at` is in
-        epoch seconds. Durable when it returns. Raises `ValueError` for vectors that are none of the network's."""
-        dimensions = self.model.dimensions
-        if any(len(vector) != dimensions for vector in vectors):
-            raise ValueError(f"vectors of {self.model.name} have {dimensions} numbers")
-        await self._alone(self._enrol(subject, tuple(vectors), at))
+        epoch seconds. Durable when it returns. Raises `ValueError` for templates that are none of the network's."""
+        await self._alone(self._enrol(subject, self._own(templates), at))
 
     async def withdraw(self, subject: str) -> Receipt:
         """Destroy a person's key and delete the templates, here and in the camera worker. The second time, or for
         nobody, a receipt over 0 templates."""
         return await self._alone(self._withdraw(subject))
 
-    async def too_like(self, vectors: Sequence[Vector], but: str | None = None) -> bool:
+    async def too_like(self, templates: Sequence[Template], but: str | None = None) -> bool:
         """Whether one of these faces is within the site's threshold of somebody enrolled other than `but`. Who that is
-        is not told: whoever enrols may not be allowed to know."""
-        return await self._alone(self._too_like(tuple(vectors), but))
+        is not told: whoever enrols may not be allowed to know. Raises `ValueError` as `enrol` does."""
+        return await self._alone(self._too_like(self._own(templates), but))
+
+    def _own(self, templates: Sequence[Template]) -> tuple[Template, ...]:
+        if any(len(template) != WIDTH * self.model.dimensions for template in templates):
+            raise ValueError(f"templates of {self.model.name} have {self.model.dimensions} numbers")
+        return tuple(templates)
 
     async def known(self) -> frozenset[str]:
         """Who has templates, for this network or for another one."""
         return await self._alone(self._known())
 
-    async def gallery(self, subjects: Iterable[str]) -> Gallery:
+    async def templates(self, subjects: Iterable[str]) -> Templates:
         """The templates of these people for the network in use: for the camera worker alone."""
-        return await self._alone(self._gallery(frozenset(subjects)))
+        return await self._alone(self._templates(frozenset(subjects)))
 
     def on_change(self, callback: Changed) -> Callable[[], None]:
         """Call this with the subject after every enrolment and withdrawal, until what is returned is called. It must be
@@ -134,7 +136,7 @@ class Faces(Service):
     async def close(self) -> None:
         """Finish what has begun and close the vault; it opens again when it is needed."""
         async with self._turn:
-            self._forget()
+            await self._forget()
             vault, self._vault = self._vault, None
             if vault is not None:
                 await self._in_thread(vault.close)
@@ -147,56 +149,80 @@ class Faces(Service):
 
     # --------------------------------------------------------------------------------------------------------- inside
 
-    async def _enrol(self, subject: str, vectors: Sequence[Vector], at: float) -> None:
+    async def _enrol(self, subject: str, templates: tuple[Template, ...], at: float) -> None:
         vault = await self._opened()
-        await self._in_thread(vault.enrol, subject, self.model.name, vectors, at)
+        await self._in_thread(vault.enrol, subject, self.model.name, templates, at)
         self._enrolled |= {subject}
-        if self._everybody is not None:
-            self._everybody = await self._in_thread(self._everybody.with_person, subject, vectors)
         self._tell(subject)
+        if self._everybody is None:
+            return
+        try:
+            await self._in_thread(self._everybody.put, Templates({subject: templates}))
+        except VaultTrouble as trouble:  # the face is enrolled all the same
+            self.context.log.error("everybody is read again for the next comparison", error=str(trouble))
+            await self._forget()
 
     async def _withdraw(self, subject: str) -> Receipt:
         vault = await self._opened()
-        self._everybody = self._everybody.without(subject) if self._everybody is not None else None
         self._enrolled -= {subject}
         self._tell(subject)  # before the disk has answered: nobody is recognised by what is being withdrawn
+        await self._forget()
         return await self._in_thread(vault.withdraw, subject, self.context.clock.now())
 
-    async def _too_like(self, vectors: Sequence[Vector], but: str | None) -> bool:
+    async def _too_like(self, templates: tuple[Template, ...], but: str | None) -> bool:
         vault = await self._opened()
+        if self._everybody is not None and self._everybody.outgrown:
+            await self._forget()
         if self._everybody is None:
-            self._everybody = await self._in_thread(self._load, vault, self._enrolled)
-        everybody, threshold = self._everybody, self.config.threshold or self.model.threshold
-
-        def search() -> bool:
-            return any(everybody.too_like(vector, threshold, but=but) is not None for vector in vectors)
-
+            self._everybody = await self._in_thread(self._filled, vault, sorted(self._enrolled))
         if self._forgetting is not None:
             self._forgetting.cancel()
-        self._forgetting = asyncio.get_running_loop().call_later(REMEMBER, self._forget)
-        return await self._in_thread(search)
+        self._forgetting = asyncio.get_running_loop().call_later(REMEMBER, self._forget_beside)
+        threshold = self.config.threshold or self.model.threshold
+        try:
+            return await self._in_thread(self._everybody.too_like, templates, threshold, but)
+        except VaultTrouble:
+            await self._forget()
+            raise
 
-    def _forget(self) -> None:
-        """Templates lie in this process only while somebody enrols."""
+    def _filled(self, vault: Vault, subjects: Sequence[str]) -> Comparer:
+        everybody = Comparer(len(subjects), unit=self.model.unit)
+        try:
+            for begin in range(0, len(subjects), PART):
+                everybody.put(self._load(vault, subjects[begin : begin + PART]))
+        except BaseException:
+            everybody.close()
+            raise
+        return everybody
+
+    async def _forget(self) -> None:
+        """Templates lie open only while somebody enrols."""
         if self._forgetting is not None:
             self._forgetting.cancel()
-        self._forgetting = self._everybody = None
+        everybody, self._everybody, self._forgetting = self._everybody, None, None
+        if everybody is not None:
+            await self._in_thread(everybody.close)
 
-    async def _gallery(self, subjects: frozenset[str]) -> Gallery:
+    def _forget_beside(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._alone(self._forget()))
+        self._busy.add(task)
+        task.add_done_callback(self._busy.discard)
+
+    async def _templates(self, subjects: frozenset[str]) -> Templates:
         vault = await self._opened()
-        return await self._in_thread(self._load, vault, subjects & self._enrolled)
+        return await self._in_thread(self._load, vault, sorted(subjects & self._enrolled))
 
     async def _known(self) -> frozenset[str]:
         vault = await self._opened()
         return await self._in_thread(vault.enrolled)
 
-    def _load(self, vault: Vault, subjects: frozenset[str]) -> Gallery:
-        loaded = vault.load_gallery(self.model.name, sorted(subjects), unit=self.model.unit)
+    def _load(self, vault: Vault, subjects: Sequence[str]) -> Templates:
+        loaded = vault.load(self.model.name, subjects)
         if loaded.damaged:
             self.context.log.error(
                 "templates cannot be opened; these people must enrol again", count=len(loaded.damaged)
             )
-        return loaded.gallery
+        return loaded.templates
 
     async def _opened(self) -> Vault:
         if self._vault is not None:
@@ -210,10 +236,6 @@ class Faces(Service):
         return vault
 
     def _open(self) -> tuple[Vault, frozenset[str]]:
-        try:
-            from menwei_face.vault import Vault
-        except ImportError as error:
-            raise VaultTrouble(f"{error}: pip install 'menwei[face]'") from error
         own = self.context.files
         folder = vault_in(own.folder)
         try:

@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING, Any
 from menwei import RightsError
 from menwei_camera.looking import LookSpec
 from menwei_camera.service import Cameras, Looking
+from menwei_face.aside import Nonsense
+from menwei_face.examiner import understood
+from menwei_face.flaw import Hint
+from menwei_face.orders import MAKE_GUIDE, GuideOptions
+from menwei_face.photos import Looked, Reject, choose, known, message
 from menwei_face.places import models_in
 from menwei_face.words import LEAST, FaceError, Recorder, Source
 
 if TYPE_CHECKING:
     from menwei_face.enrolment import Enrolment
-    from menwei_face.photos import Looked
 
-MAKE = "menwei_face.guide:make"
 WANTED = 5
 """Pictures after which it is done."""
 STARTING = 120.0
@@ -34,6 +37,8 @@ ENOUGH_AFTER = 30.0
 """Seconds after which three pictures do."""
 UNWATCHED = 10.0
 """Seconds without anybody asking how it stands after which a session ends: the desk closed the page."""
+PULSE = 0.5
+"""Seconds between two looks at these, when nothing happens."""
 KEPT = 60.0
 """Seconds for which the end of a session can still be asked for."""
 
@@ -93,7 +98,7 @@ class Sessions:
         if any(one.camera == camera and not one.state.over for one in self._sessions.values()):
             raise FaceError("face.camera.busy", where="body.camera")
         session = Session(secrets.token_hex(16), holder, camera, by, watched=self._now())
-        spec = LookSpec(f"face-enrolment/{camera}", MAKE, (camera,), self._options())
+        spec = LookSpec(f"face-enrolment/{camera}", MAKE_GUIDE, (camera,), self._options())
         try:
             looking = cameras.look(spec, lambda _camera, event: self.happened(session, event))
         except ValueError:
@@ -120,13 +125,7 @@ class Sessions:
         for session in list(self._sessions.values()):
             await self._stop(session)
 
-    def _options(self) -> Any:
-        try:
-            from menwei_face.guide import GuideOptions
-        except ImportError as error:
-            raise FaceError(
-                "face.enrol.no_examiner", HTTPStatus.SERVICE_UNAVAILABLE, detail=str(error)
-            ) from None
+    def _options(self) -> GuideOptions:
         model = self._enrolment.faces.model
         threshold = self._enrolment.config.threshold or model.threshold
         return GuideOptions(models_in(self._context.files.folder), model.name, threshold, model.unit)
@@ -138,10 +137,6 @@ class Sessions:
 
     def happened(self, session: Session, event: Mapping[str, Any]) -> None:
         """What the guide says; anything else is none of it and is dropped."""
-        from menwei_face.examiner import Nonsense, understood
-        from menwei_face.guide import Hint
-        from menwei_face.photos import Reject, known
-
         if session.state is not State.LOOKING:
             return
         if "vector" in event:
@@ -178,9 +173,14 @@ class Sessions:
             asyncio.get_running_loop().call_later(KEPT, self._sessions.pop, session.id, None)
 
     async def _started(self, session: Session, looking: Looking) -> bool:
+        """Whether the guide looks; the camera is free again at once when the desk has gone meanwhile."""
+        began = self._now()
         waits = [asyncio.ensure_future(event.wait()) for event in (looking.ready, looking.lost)]
         try:
-            await asyncio.wait(waits, timeout=STARTING, return_when=asyncio.FIRST_COMPLETED)
+            while not any(wait.done() for wait in waits) and self._now() - began < STARTING:
+                if self._unwatched(session):
+                    return False
+                await asyncio.wait(waits, timeout=PULSE, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
@@ -198,8 +198,7 @@ class Sessions:
             if looking.lost.is_set():
                 session.end(State.FAILED, "face.camera.lost", detail=looking.trouble or "–")
                 return False
-            if now - session.watched > UNWATCHED:
-                session.end(State.ENDED, "face.camera.ended")
+            if self._unwatched(session):
                 return False
             if session.have >= LEAST and now - began > ENOUGH_AFTER:
                 return True
@@ -207,14 +206,19 @@ class Sessions:
                 session.end(State.FAILED, "face.camera.timeout")
                 return False
             with suppress(TimeoutError):
-                async with asyncio.timeout(0.5):
+                async with asyncio.timeout(PULSE):
                     await session.news.wait()
             session.news.clear()
         return True
 
-    async def _enrol(self, session: Session) -> None:
-        from menwei_face.photos import choose, message
+    def _unwatched(self, session: Session) -> bool:
+        """Ends it when nobody has asked for a while how it stands."""
+        if self._now() - session.watched <= UNWATCHED:
+            return False
+        session.end(State.ENDED, "face.camera.ended")
+        return True
 
+    async def _enrol(self, session: Session) -> None:
         model = self._enrolment.faces.model
         threshold = self._enrolment.config.threshold or model.threshold
         choice = choose(session.pictures, threshold, unit=model.unit)

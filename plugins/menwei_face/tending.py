@@ -35,6 +35,8 @@ TOGETHER = 0.3
 """Seconds that changes of rights are collected for before faces follow them: an import is many."""
 ROUND, SOON = 60.0, 5.0
 """Seconds between looks at what is to be done, when nothing happens; and when something could not be done."""
+SLICE = 200
+"""Faces looked at before the doors get the event loop again."""
 FILING_LIMIT = 100_000
 """Faces kept in one place from which on the office must be told (Measures on facial recognition, Art. 15)."""
 
@@ -49,7 +51,10 @@ class Tending:
         """There may be something to do."""
         self._only_face = 0
         self._enrolled = 0
-        self._trouble = ""
+        self._troubles: set[str] = set()
+        """What could not be done since the last round began."""
+        self._told: set[str] = set()
+        """What stands in the log already, as long as it goes on."""
 
     async def run(self) -> None:
         """Until cancelled: after every change of rights, and once a minute."""
@@ -62,7 +67,7 @@ class Tending:
                 await self.tidy()
                 if idle:
                     await self.forget_removed()
-                idle = not await self._woken(ROUND if repaired and not self._trouble else SOON)
+                idle = not await self._woken(ROUND if repaired and not self._troubles else SOON)
                 await asyncio.sleep(0 if idle else TOGETHER)
         finally:
             stop()
@@ -83,10 +88,11 @@ class Tending:
         return True
 
     def tell(self, trouble: str) -> None:
-        """Once in the log, and as a repair until it is over."""
-        if trouble != self._trouble:
+        """Once in the log, and as a repair until a round goes by without it."""
+        if trouble not in self._told:
             self._context.log.error("faces cannot be looked after now; it is tried again", error=trouble)
-        self._trouble = trouble
+        self._troubles.add(trouble)
+        self._told.add(trouble)
 
     async def repair(self) -> None:
         """Join the halves that a crash, or a backup, may have left: templates that no living credential means are
@@ -113,16 +119,19 @@ class Tending:
             async with self._enrolment.read() as reading:
                 due = await book.waiting(reading)
                 people = await book.all_enrolled(reading)
-            self._trouble = ""
+            self._troubles.clear()
             for id, subject in due:
                 await self._enrolment.destroy(id, subject)
             only_face = 0
-            for one, paused, idle_since in people:
+            for place, (one, paused, idle_since) in enumerate(people):
+                if place % SLICE == SLICE - 1:
+                    await asyncio.sleep(0)
                 try:
                     only_face += await self._follow(one, paused, idle_since)
                 except RightsError as error:  # another plugin's rule: the face stays as it is, and it is told
                     self.tell(f"{type(error).__name__}: {error}")
             self._only_face, self._enrolled = only_face, len(people)
+            self._told &= self._troubles
 
     async def forget_removed(self) -> int:
         """Delete what stands here of people who were removed; returns how many."""
@@ -133,7 +142,11 @@ class Tending:
             known = await self._context.people.read(unseen)
             gone = [holder for holder in unseen if holder not in known]
             if gone:
+                now = self._context.clock.now()
                 async with self._enrolment.transaction() as tx:
+                    for holder in gone:  # nobody speaks for them any more
+                        await book.end_consents(tx, holder, now)
+                        await self._enrolment.release_guardians(tx, UPKEEP, holder)
                     await book.forget(tx, gone)
         return len(gone)
 
@@ -177,10 +190,9 @@ class Tending:
     def repairs(self) -> list[Repair]:
         """What a person must do about it."""
         found = []
-        if self._trouble:
-            found.append(
-                Repair("face:withdrawals", "face.repair.withdrawals", {"detail": self._trouble}, "error")
-            )
+        if self._told:
+            values = {"detail": min(self._told)}
+            found.append(Repair("face:withdrawals", "face.repair.withdrawals", values, "error"))
         if self._only_face:
             found.append(Repair("face:only", "face.repair.only_face", {"count": str(self._only_face)}))
         share = self._enrolled / FILING_LIMIT

@@ -6,8 +6,8 @@ key that is handed in. To withdraw is to destroy the person's key row: it is ove
 of `templates.db`, however old, is then noise. What a flash drive keeps in cells it no longer shows is out of reach of
 any program; the machine key still stands between that and a template.
 
-There is no call that gives a template out. `load_gallery` builds the matcher's gallery inside this process, for the
-camera worker; that is the only way the vectors go. Blocking; one thread.
+There is no call that gives a template to anybody outside. `load` opens them for the processes of ours that compare (the
+camera worker, `comparing.py`); that is the only way they go. Blocking; one thread. Templates are bytes here.
 """
 
 from __future__ import annotations
@@ -20,12 +20,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from menwei_face.geometry import Vector
-from menwei_face.match import Gallery
+from menwei_face.template import Template, Templates, numbers
 from menwei_face.trouble import VaultBusy, VaultLocked, VaultTrouble
 from menwei_face.vault_files import KEYS, MOST, TEMPLATES
 
@@ -45,9 +43,9 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A gallery and the people whose rows did not open (altered, or their key is gone): they must enrol again."""
+    """Templates and the people whose rows did not open (altered, or their key is gone): they must enrol again."""
 
-    gallery: Gallery
+    templates: Templates
     damaged: tuple[str, ...]
 
 
@@ -104,24 +102,24 @@ class Vault:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def enrol(self, subject: str, model: str, vectors: Sequence[Vector] | Vector, at: float) -> None:
+    def enrol(self, subject: str, model: str, templates: Sequence[Template], at: float) -> None:
         """Keeps 1 to 5 templates of a person for a model, in place of earlier ones for it. `at`: epoch seconds.
 
         Consent and the other working credential are checked by the caller, before a photo is even looked at.
+        Raises `ValueError` for what are no templates of one network.
         """
-        rows = np.atleast_2d(np.asarray(vectors, dtype=np.float32))
-        if not 1 <= len(rows) <= MOST or rows.shape[1] == 0 or not np.isfinite(rows).all():
-            raise ValueError(f"1 to {MOST} finite vectors are kept of a person")
+        if not 1 <= len(templates) <= MOST or len({len(numbers(one)) for one in templates}) > 1:
+            raise ValueError(f"1 to {MOST} templates of one network are kept of a person")
         key = AESGCM(self._key(subject) or self._new_key(subject, at))
         sealed = [
             (
                 subject,
                 model,
                 number,
-                _seal(key, row.astype("<f4").tobytes(), _context(subject, model, number)),
+                _seal(key, template, _context(subject, model, number)),
                 at,
             )
-            for number, row in enumerate(rows)
+            for number, template in enumerate(templates)
         ]
         with _change(self._templates) as db:
             db.execute("DELETE FROM templates WHERE subject = ? AND model = ?", (subject, model))
@@ -146,9 +144,9 @@ class Vault:
         left = self._keys.execute("SELECT count(*) FROM keys WHERE subject = ?", (subject,)).fetchone()[0]
         return Receipt(subject, gone, at, left == 0)
 
-    def load_gallery(self, model: str, subjects: Iterable[str], *, unit: bool = False) -> Loaded:
-        """The gallery of these people for this model. For the camera worker in this process; nothing else calls it."""
-        rows: dict[str, list[Vector]] = {}
+    def load(self, model: str, subjects: Iterable[str]) -> Loaded:
+        """The templates of these people for this model, for a process that compares; nothing else calls it."""
+        rows: dict[str, tuple[Template, ...]] = {}
         damaged: list[str] = []
         for subject in dict.fromkeys(subjects):
             sealed = self._templates.execute(
@@ -162,19 +160,21 @@ class Vault:
                 damaged.append(subject)
             else:
                 rows[subject] = opened
-        return Loaded(Gallery(rows, unit=unit), tuple(damaged))
+        return Loaded(Templates(rows), tuple(damaged))
 
-    def _opened(self, subject: str, model: str, sealed: list[tuple[int, bytes]]) -> list[Vector] | None:
+    def _opened(
+        self, subject: str, model: str, sealed: list[tuple[int, bytes]]
+    ) -> tuple[Template, ...] | None:
         key = self._key(subject)
         if key is None:
             return None
-        vectors: list[Vector] = []
+        opener, found = AESGCM(key), []
         for number, blob in sealed:
-            plain = _open_sealed(AESGCM(key), blob, _context(subject, model, number))
+            plain = _open_sealed(opener, blob, _context(subject, model, number))
             if plain is None:
                 return None
-            vectors.append(np.frombuffer(plain, dtype="<f4").astype(np.float32))
-        return vectors
+            found.append(plain)
+        return tuple(found)
 
     def enrolled(self, model: str | None = None) -> frozenset[str]:
         """Who has templates, for this model or for any."""

@@ -109,3 +109,10 @@ class FaceError(Exception):
         self.status = status
         self.where = where
         self.values: Mapping[str, str] = values
+
+
+class TooAlike(FaceError):
+    """These pictures could be taken for somebody else who is enrolled. Who that is, nobody is told."""
+
+    def __init__(self) -> None:
+        super().__init__("face.reject.too_alike")

@@ -22,9 +22,11 @@ from face_house import FaceHouse, face, face_house
 from menwei import CredentialState, IdentifierType
 from menwei.openapi import describe
 from menwei.web import application
+from menwei_face import sessions
 from menwei_face.consent import TEXT_VERSION
 from menwei_face.examiner import ExaminerTrouble
 from menwei_face.flaw import Flaw
+from menwei_face.match import template
 from menwei_face.photos import Looked, Reject
 from menwei_face.quality import Quality
 from menwei_face.trouble import VaultTrouble
@@ -47,9 +49,9 @@ class Reader:
         self.looked.append(photo)
         who, _, number = photo.decode().partition(" ")
         if number:
-            return Looked(name, (), face(who, int(number)), GOOD)
+            return Looked(name, (), template(face(who, int(number))), GOOD)
         if who in set(Flaw):
-            return Looked(name, (Flaw(who),), face("anybody"), GOOD)
+            return Looked(name, (Flaw(who),), template(face("anybody")), GOOD)
         if who == "trouble":
             raise ExaminerTrouble("weights are missing")
         return Looked(name, (Reject.UNREADABLE,))
@@ -382,7 +384,7 @@ class Cameras:
     def take(self, who: str, number: int) -> None:
         import base64
 
-        vector = base64.b64encode(face(who, number).astype("<f4").tobytes()).decode()
+        vector = base64.b64encode(template(face(who, number))).decode()
         self.say(vector=vector, quality=[80.0, 100.0, 0.02, 1.0, 130.0, 0.0, 2.0])
 
 
@@ -400,7 +402,7 @@ def cameras(house, monkeypatch):
 
 
 async def state(client, session, *wanted):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             told = await send(client, "GET", f"/sessions/{session}")
             if told["state"] in wanted:
@@ -443,6 +445,17 @@ async def test_stopping_before_a_camera_enrols_nobody_and_keeps_nothing(house, c
     assert (told["state"], cameras.closed) == ("ended", True)
     assert house.enrolment.sessions.watch(begun["id"]).pictures == []
     assert await house.known() == frozenset()
+
+
+async def test_a_camera_is_free_again_when_the_desk_has_gone_before_it_looked(
+    house, client, cameras, monkeypatch
+):
+    await sign_in(client)
+    holder = await house.consented()
+    monkeypatch.setattr(sessions, "UNWATCHED", -1.0)
+    begun = await send(client, "POST", f"/people/{holder}/camera", {"camera": "board"})
+    await state(client, begun["id"], "ended")
+    assert cameras.closed
 
 
 async def test_a_worker_that_is_lost_ends_the_session_with_why(house, client, cameras):

@@ -1,39 +1,28 @@
 """The pages of enrolment in a real browser: a registrar's whole story by keyboard alone, and both languages, three widths,
 light and dark, with axe. In place of the process that looks at photos stands one that reads the answer off the file."""
 
-# ruff: noqa: E402 (what can be skipped is asked for before it is imported)
 from __future__ import annotations
 
 import asyncio
 import base64
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER: the pages of enrolment are not tested"),
-]
 pytest.importorskip("numpy", reason="NO FACE CODE TESTED: the extra 'face' (numpy) is not installed")
 
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
+from browser_site import LOOKS, browser_site, needs_browser, routes_of, troubles
 from face_house import DESK, face, face_house
 from menwei import CredentialState, IdentifierType
-from menwei.web import Listen, Server, application
 from menwei_face.flaw import Flaw
+from menwei_face.match import template
 from menwei_face.photos import Looked
 from menwei_face.quality import Quality
 from small_house import PASSWORD
 
-LOOKS = [
-    ("zh-CN", 360, "light"), ("zh-CN", 390, "dark"), ("zh-CN", 1280, "light"),
-    ("en", 360, "dark"), ("en", 390, "light"), ("en", 1280, "dark"),
-]  # fmt: skip
+pytestmark = needs_browser("the pages of enrolment are")
 GOOD = Quality(80.0, 100.0, 0.02, 1.0, 130.0, 0.0, 2.0)
 
 
@@ -42,7 +31,11 @@ class Reader:
 
     async def look(self, name: str, photo: bytes) -> Looked:
         who, _, number = photo.decode().partition(" ")
-        return Looked(name, (), face(who, int(number)), GOOD) if number else Looked(name, (Flaw.BLURRED,))
+        return (
+            Looked(name, (), template(face(who, int(number))), GOOD)
+            if number
+            else Looked(name, (Flaw.BLURRED,))
+        )
 
     async def close(self) -> None:
         """Nothing was opened."""
@@ -62,43 +55,12 @@ async def press(page, locator):
 
 
 async def test_a_registrar_enrols_and_withdraws_by_keyboard_on_pages_anybody_can_use(tmp_path):
-    complaints: list[str] = []
-    async with face_house(tmp_path) as house, async_playwright() as playwright:
+    async with face_house(tmp_path) as house, browser_site(house, routes_of(house)) as site:
         house.enrolment._examiner = Reader()
         await house.accounts.create("li", "registrar", PASSWORD)
         holder = await house.person()
         refuser = await house.person("0402")
-        routes = [route for plugin in house.plugins.values() for route in plugin.routes]
-        server = Server(application(house, routes), Listen(port=0))
-        await server.start()
-        browser = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-
-        async def opened(language, width, scheme):
-            context = await browser.new_context(
-                viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language, base_url=server.url
-            )  # fmt: skip
-            page = await context.new_page()
-            page.on(
-                "console", lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None
-            )
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            await page.goto("/login")
-            await page.fill("[name=name]", "li")
-            await page.fill("[name=password]", PASSWORD)
-            await page.locator("form[action^='/api/login'] button").click()
-            await page.wait_for_selector(".me a[href='/account']")
-            return context, page
-
-        async def usable(page, place, width):
-            found = await Axe().run(page)
-            assert found.violations_count == 0, (place, width, found.generate_report())
-            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (place, width)
-
-        try:
-            context, page = await opened("zh-CN", 390, "light")
-            await page.goto("/face")
+        async with site.page("li", width=390, path="/face") as page:
             await press(page, page.locator(f"a.whole[href='/face/people/{holder}']"))
             await page.wait_for_selector("#state")
             assert await page.locator("menwei-photos").count() == 0, "no photo without a consent"
@@ -108,14 +70,14 @@ async def test_a_registrar_enrols_and_withdraws_by_keyboard_on_pages_anybody_can
             await page.keyboard.press("Space")
             await press(page, consent.locator("button"))
             await page.wait_for_selector("menwei-photos")
-            await usable(page, "agreed", 390)
+            assert await troubles(page, "agreed") == []
             await page.set_input_files("[name=photo]", files("lin 1", "blurred", "lin 2"))
             await press(page, page.locator("menwei-photos button"))
             rows = page.locator(".results li")
             await expect(rows).to_have_count(3)
             await expect(rows.nth(1)).to_contain_text(house.messages.t("zh-CN", "face.photo.blurred"))
             assert await page.locator("[name=photo]").evaluate("field => field.files.length") == 0
-            await usable(page, "rejected", 390)
+            assert await troubles(page, "rejected") == []
             await page.set_input_files("[name=photo]", files("lin 1", "lin 2", "lin 3"))
             await press(page, page.locator("menwei-photos button"))
             await expect(page.locator("#state")).to_have_text(
@@ -129,7 +91,7 @@ async def test_a_registrar_enrols_and_withdraws_by_keyboard_on_pages_anybody_can
             await expect(page.locator(".receipt")).to_contain_text(
                 house.messages.t("zh-CN", "face.receipt.controllers.none")
             )
-            receipt = page.url.removeprefix(server.url)
+            receipt = page.url.removeprefix(site.url)
             assert await house.known() == frozenset()
             assert house.credentials(holder, IdentifierType.CARD)[0].state is CredentialState.ENABLED
             await page.goto(f"/face/people/{refuser}")
@@ -137,19 +99,13 @@ async def test_a_registrar_enrols_and_withdraws_by_keyboard_on_pages_anybody_can
             await expect(page.locator("#state")).to_have_text(
                 house.messages.t("zh-CN", "face.page.has_refused")
             )
-            await context.close()
 
-            await house.enrolment.agree(DESK, holder, house.wrong())
-            for language, width, scheme in LOOKS:
-                context, page = await opened(language, width, scheme)
+        await house.enrolment.agree(DESK, holder, house.wrong())
+        for language, width, scheme in LOOKS:
+            async with site.page("li", language, width, scheme) as page:
                 for place in ("/face", f"/face/people/{holder}", f"/face/people/{refuser}", receipt):
                     await page.goto(place)
-                    await usable(page, place, width)
-                await context.close()
-        finally:
-            await browser.close()
-            await server.stop()
-    assert complaints == []
+                    assert await troubles(page, f"{place} {language} {width}") == []
 
 
 class Cameras:
@@ -169,13 +125,12 @@ class Cameras:
         self.closed = True
 
     def take(self, who: str, number: int) -> None:
-        vector = base64.b64encode(face(who, number).astype("<f4").tobytes()).decode()
+        vector = base64.b64encode(template(face(who, number))).decode()
         self.say(vector=vector, quality=[80.0, 100.0, 0.02, 1.0, 130.0, 0.0, 2.0])
 
 
 async def test_before_a_camera_the_page_says_what_to_do_and_escape_stops_it(tmp_path, monkeypatch):
-    complaints: list[str] = []
-    async with face_house(tmp_path) as house, async_playwright() as playwright:
+    async with face_house(tmp_path) as house, browser_site(house, routes_of(house)) as site:
         cameras, real = Cameras(), house.services.find_for
         monkeypatch.setattr(
             house.services,
@@ -185,27 +140,7 @@ async def test_before_a_camera_the_page_says_what_to_do_and_escape_stops_it(tmp_
         monkeypatch.setattr(house, "drivers", lambda: {"board": "camera"})
         await house.accounts.create("li", "registrar", PASSWORD)
         holder = await house.consented()
-        routes = [route for plugin in house.plugins.values() for route in plugin.routes]
-        server = Server(application(house, routes), Listen(port=0))
-        await server.start()
-        browser = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        try:
-            context = await browser.new_context(
-                viewport={"width": 390, "height": 800}, locale="zh-CN", base_url=server.url
-            )
-            page = await context.new_page()
-            page.on(
-                "console", lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None
-            )
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            await page.goto("/login")
-            await page.fill("[name=name]", "li")
-            await page.fill("[name=password]", PASSWORD)
-            await press(page, page.locator("form[action^='/api/login'] button"))
-            await page.wait_for_selector(".me a[href='/account']")
-            await page.goto(f"/face/people/{holder}")
+        async with site.page("li", width=390, path=f"/face/people/{holder}") as page:
             begin, guidance = (
                 page.locator("menwei-face-camera form[action] button"),
                 page.locator("#guidance"),
@@ -217,12 +152,10 @@ async def test_before_a_camera_the_page_says_what_to_do_and_escape_stops_it(tmp_
             await expect(guidance).to_have_text(house.messages.t("zh-CN", "face.flaw.no_face"))
             cameras.say(guidance=["too_dark"])
             await expect(guidance).to_have_text(house.messages.t("zh-CN", "face.flaw.too_dark"))
-            found = await Axe().run(page)
-            assert found.violations_count == 0, found.generate_report()
-            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+            assert await troubles(page, "before the camera") == []
             await page.keyboard.press("Escape")
             await expect(page.locator("dialog[open]")).to_have_count(0)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not cameras.closed:
                     await asyncio.sleep(0.05)
             assert await house.known() == frozenset()
@@ -237,9 +170,4 @@ async def test_before_a_camera_the_page_says_what_to_do_and_escape_stops_it(tmp_
             await expect(page.locator("#state")).to_have_text(
                 house.messages.t("zh-CN", "face.page.is_enrolled", count=5)
             )
-            await context.close()
-        finally:
-            await browser.close()
-            await server.stop()
-            await house.enrolment.close()
-    assert complaints == []
+        await house.enrolment.close()

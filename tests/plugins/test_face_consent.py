@@ -133,6 +133,16 @@ def test_a_lost_card_does_not_take_the_face_with_it_but_a_disabled_one_does():
     assert consent.follow(both).state is ALWAYS
 
 
+@pytest.mark.parametrize("numbers", [(3, 4), (4, 3)])
+def test_of_two_cards_as_long_the_face_stands_beside_the_one_that_opens_more(numbers):
+    few, many = (
+        credential(number, profiles=profiles)
+        for number, profiles in zip(numbers, [("gate",), ("gate", "unit-1")], strict=True)
+    )
+    assert consent.other_way([many, few], NOW) is many
+    assert consent.follow([few, many]).profiles == many.profiles
+
+
 def test_with_everything_else_ended_there_is_nothing_to_follow():
     assert consent.follow([credential(state=CredentialState.ENDED)]) is None
     assert consent.follow([credential(factors=(FACE,))]) is None

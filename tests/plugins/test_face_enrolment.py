@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
 import pytest
+from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.slow
 
@@ -110,6 +112,23 @@ async def test_a_consent_can_come_with_the_photos_and_is_written_with_them_or_no
     assert (await house.enrolment.standing(other)).consent is None
 
 
+async def test_the_same_person_enrolled_at_two_desks_at_once_is_not_too_like_themselves(house):
+    holder = await house.consented()
+    first, second = await asyncio.gather(enrol(house, holder), enrol(house, holder))
+    assert first.subject == second.subject
+    assert await house.known() == {first.subject}
+    assert len(house.credentials(holder, FACE)) == 1
+
+
+async def test_whether_somebody_would_be_enrolled_is_asked_without_doing_it(house):
+    await house.enrolled("lin", "0401")
+    other = await house.consented("0402")
+    assert await refused(house.enrolment.would_enrol(other, faces_of("lin"))) == "face.reject.too_alike"
+    await house.enrolment.would_enrol(other, faces_of("wang"))
+    assert (await house.enrolment.standing(other)).enrolled is None
+    assert len(await house.known()) == 1
+
+
 async def test_a_child_is_enrolled_with_the_guardian_who_is_entered_by_name_and_sealed(house):
     child = await house.person()
     said = house.wrong(under_14=True, guardian=Guardian(name="林父"), guardian_agreed=True)
@@ -121,6 +140,34 @@ async def test_a_child_is_enrolled_with_the_guardian_who_is_entered_by_name_and_
     assert "林父".encode() not in everything
     await house.enrolment.withdraw(DESK, child)
     assert await house.enrolment.context.people.read([given.guardian]) == {}
+
+
+async def guardian_of(house, child, name="林父"):
+    """Somebody of this name is entered as the child's guardian, and agrees."""
+    said = house.wrong(under_14=True, guardian=Guardian(name=name), guardian_agreed=True)
+    return (await house.enrolment.agree(DESK, child, said)).guardian
+
+
+async def test_the_name_of_a_guardian_goes_when_the_child_says_no(house):
+    child = await house.person()
+    guardian = await guardian_of(house, child)
+    await house.enrolment.refuse(DESK, child)
+    assert await house.enrolment.context.people.read([guardian]) == {}
+
+
+async def test_the_name_of_a_guardian_goes_when_another_speaks_in_their_place(house):
+    child = await house.person()
+    father = await guardian_of(house, child)
+    mother = await guardian_of(house, child, "林母")
+    assert set(await house.enrolment.context.people.read([father, mother])) == {mother}
+
+
+async def test_the_name_of_a_guardian_goes_with_the_child(house):
+    child = await house.person()
+    guardian = await guardian_of(house, child)
+    await house.people.remove(child, actor=house.ACTOR)
+    assert await house.enrolment.tending.forget_removed() == 1
+    assert await house.enrolment.context.people.read([guardian]) == {}
 
 
 async def test_a_guardian_who_speaks_for_another_child_stays(house):
@@ -213,7 +260,7 @@ async def test_a_credential_that_is_refused_leaves_no_template(house, monkeypatc
 
 async def test_templates_without_a_credential_are_destroyed_at_the_next_start(house):
     kept = await house.subject_of(await house.enrolled())
-    await house.faces.enrol("0" * 32, list(faces_of("nobody")), 1.0)  # the crash between vault and commit
+    await house.faces.enrol("0" * 32, faces_of("nobody"), 1.0)  # the crash between vault and commit
     await house.enrolment.tending.repair()
     assert await house.known() == {kept}
 
@@ -222,7 +269,7 @@ async def test_templates_of_a_credential_that_somebody_else_gave_are_left_alone(
     holder = await house.person()
     async with house.rights.store.transaction() as tx:
         await house.people.add_credential(holder, [identifier("1" * 32)], actor=house.ACTOR, tx=tx)
-    await house.faces.enrol("1" * 32, list(faces_of("lin")), 1.0)
+    await house.faces.enrol("1" * 32, faces_of("lin"), 1.0)
     await house.enrolment.tending.repair()
     assert await house.known() == {"1" * 32}
 
@@ -297,6 +344,11 @@ async def test_a_withdrawal_that_the_vault_cannot_do_ends_the_credential_and_is_
     assert house.face_of(holder).state is CredentialState.ENDED
     assert (await house.enrolment.counts()).waiting == 1
     assert "face.repair.withdrawals" in {repair.message for repair in house.enrolment.repairs()}
+    with capture_logs() as logs:
+        for _ in range(3):
+            await house.enrolment.tending.tidy()
+    assert [entry for entry in logs if entry["log_level"] == "error"] == [], "it is in the log already"
+    assert "face.repair.withdrawals" in {repair.message for repair in house.enrolment.repairs()}
     monkeypatch.setattr(house.faces, "withdraw", real)
     await house.enrolment.tending.tidy()
     assert (await house.enrolment.receipt(receipt.id)).templates == 3
@@ -350,7 +402,7 @@ async def running(house):
 
 
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -434,6 +486,30 @@ async def test_what_ran_out_long_ago_keeps_no_template(house):
     assert await house.known() == frozenset()
 
 
+async def test_doors_get_the_event_loop_while_many_faces_are_looked_at(house, monkeypatch):
+    for number, who in enumerate(("lin", "wang", "zhang"), start=1):
+        await house.enrolled(who, f"040{number}")
+    await house.enrolment.tending.tidy()
+    monkeypatch.setattr(tending, "SLICE", 1)
+    turns, seen, follow = count(), [], house.enrolment.tending._follow
+    now = [0]
+
+    async def beside():
+        for turn in turns:
+            now[0] = turn
+            await asyncio.sleep(0)
+
+    async def watched(*words):
+        seen.append(now[0])
+        return await follow(*words)
+
+    monkeypatch.setattr(house.enrolment.tending, "_follow", watched)
+    ticking = asyncio.create_task(beside())
+    await house.enrolment.tending.tidy()
+    ticking.cancel()
+    assert len(seen) == len(set(seen)) == 3
+
+
 async def test_of_somebody_who_is_removed_nothing_is_left(house):
     holder = await house.enrolled()
     await house.people.remove(holder, actor=house.ACTOR)
@@ -480,7 +556,7 @@ async def test_whatever_happens_no_template_is_left_that_nobody_agreed_to(house,
                 case "tidy":
                     await house.enrolment.tending.tidy()
                 case "crash":
-                    await house.faces.enrol(f"{holder:032}", list(faces_of(who)), 1.0)
+                    await house.faces.enrol(f"{holder:032}", faces_of(who), 1.0)
                 case "later":
                     house.time += tending.GRACE + 1
                 case _:

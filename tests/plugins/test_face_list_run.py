@@ -20,6 +20,7 @@ from menwei_face.consent import TEXT_VERSION
 from menwei_face.enrol_commands import Result, _enrol_one
 from menwei_face.examiner import ExaminerTrouble
 from menwei_face.flaw import Flaw
+from menwei_face.match import template
 from menwei_face.photos import Looked
 from menwei_face.quality import Quality
 from small_house import HOUSE
@@ -33,7 +34,7 @@ class Reader:
         if photo == b"trouble":
             raise ExaminerTrouble("weights are missing")
         who, _, number = photo.decode().partition(" ")
-        return Looked(name, (), face(who, int(number)), GOOD) if number else Looked(name, (Flaw.BLURRED,))
+        return Looked(name, (), template(face(who, int(number))), GOOD) if number else Looked(name, (Flaw.BLURRED,))
 
     async def close(self) -> None:
         """Nothing was opened."""

@@ -16,12 +16,13 @@ from menwei_face.events import Guidance, Left, NotLive, Prompt, Recognized, Unkn
 from menwei_face.flaw import Flaw
 from menwei_face.liveness import Failure, Method, Side
 from menwei_face.look import lookers, told
-from menwei_face.match import Gallery
+from menwei_face.match import template
 from menwei_face.models import DLIB, ModelsNotReady
 from menwei_face.options import Liveness
 from menwei_face.orders import Admit, Expect, Gone, Known, Orders, Settings
+from menwei_face.template import Templates
 
-EVERYBODY = Known(Gallery({"anna": [ANNA], "ben": [BEN]}))
+EVERYBODY = Known(Templates({"anna": [template(ANNA)], "ben": [template(BEN)]}))
 ALWAYS = Settings(0.5, 0.04, Liveness.NONE, always=True)
 AFTER_CARD = Settings(0.5, 0.04, Liveness.NONE, always=False)
 
@@ -127,7 +128,7 @@ def test_whoever_is_withdrawn_is_unknown_in_the_next_frame_at_every_camera():
 
 def test_new_templates_take_the_place_of_the_old_ones():
     door = Door(gate=ALWAYS)
-    door.tell("gate", EVERYBODY, Admit(frozenset({"anna"}), True), Known(Gallery({"anna": [STRANGER]})))
+    door.tell("gate", EVERYBODY, Admit(frozenset({"anna"}), True), Known(Templates({"anna": [template(STRANGER)]})))
     assert subjects(door.see("gate", Face(ANNA))) == []
     assert subjects(door.see("gate", Face(STRANGER, x=20))) == ["anna"]
 
@@ -169,7 +170,8 @@ def test_every_event_of_the_pipeline_is_told_as_json():
 
 
 def test_what_is_said_to_the_worker_shows_no_template():
-    assert "gallery" not in repr(EVERYBODY).lower()
+    assert repr(EVERYBODY) == "Known()"
+    assert repr(EVERYBODY.templates) == "Templates()"
 
 
 def test_without_the_files_of_the_networks_no_looker_is_made(tmp_path):

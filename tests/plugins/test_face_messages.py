@@ -17,7 +17,7 @@ from menwei_face import api, api_camera, api_mine
 from menwei_face.consent import TEXT_VERSION
 from menwei_face.enrol_commands import Result
 from menwei_face.far import false_acceptance
-from menwei_face.guide import Hint
+from menwei_face.flaw import Hint
 from menwei_face.liveness import Failure, Method, Side
 from menwei_face.models import Purpose, Trouble
 from menwei_face.photos import Reject
@@ -25,6 +25,7 @@ from menwei_face.quality import Flaw
 from menwei_face.words import Ended
 
 PACKAGE = Path(menwei_face.__file__).parent
+CATALOGUE = Catalogue.of_package("menwei_face")
 WRITTEN = {
     key
     for file in (*PACKAGE.glob("*.py"), *PACKAGE.glob("templates/*.html"))
@@ -56,17 +57,17 @@ KEYS = sorted(
 
 @pytest.mark.parametrize("key", KEYS)
 def test_the_message_is_there_in_both_languages_with_the_same_places(key):
-    texts = Catalogue.of_package("menwei_face").texts
+    texts = CATALOGUE.texts
     places = [set(re.findall(r"{(\w+)}", texts[language][key])) for language in LANGUAGES]
     assert places[0] == places[1]
     assert texts["zh-CN"][key] != texts["en"][key]
 
 
 def test_no_message_stands_there_for_nothing():
-    assert Catalogue.of_package("menwei_face").keys() == set(KEYS)
+    assert CATALOGUE.keys() == set(KEYS)
 
 
 def test_the_false_acceptance_sentence_gets_every_value_it_names():
     said = false_acceptance(0.001, 40, 3)
-    text = Catalogue.of_package("menwei_face").texts["en"][said.message]
+    text = CATALOGUE.texts["en"][said.message]
     assert set(re.findall(r"{(\w+)}", text)) <= set(said.values)

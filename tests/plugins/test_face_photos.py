@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from face_house import face
+from menwei_face.match import template
 from menwei_face.photos import LEAST, Looked, Reject, choose, rank
 from menwei_face.quality import Flaw, Quality
-from menwei_face.vault import MOST
+from menwei_face.vault_files import MOST
 
 GOOD = Quality(80.0, 100.0, 0.02, 1.0, 130.0, 0.0, 2.0)
 THRESHOLD = 0.5
@@ -21,7 +22,7 @@ THRESHOLD = 0.5
 
 def photo(name, who="lin", number=None, why=(), quality=GOOD):
     index = int(name) if number is None else number
-    return Looked(name, tuple(why), face(who, index), quality)
+    return Looked(name, tuple(why), template(face(who, index)), quality)
 
 
 def reasons(choice):
@@ -31,7 +32,7 @@ def reasons(choice):
 def test_three_good_photos_of_one_person_are_three_templates():
     choice = choose([photo("1"), photo("2"), photo("3")], THRESHOLD)
     assert choice.why is None
-    assert choice.templates.shape == (3, 128)
+    assert choice.templates == tuple(template(face("lin", number)) for number in (1, 2, 3))
     assert all(one.used and not one.why for one in choice.photos)
 
 
@@ -66,7 +67,7 @@ def test_one_photo_three_times_is_one_photo():
 
 
 def test_of_a_network_compared_by_angle_the_length_does_not_matter():
-    long = [Looked(str(n), (), face("lin", n) * (1 + 3 * n), GOOD) for n in range(3)]
+    long = [Looked(str(n), (), template(face("lin", n) * (1 + 3 * n)), GOOD) for n in range(3)]
     assert choose(long, THRESHOLD, unit=True).why is None
     assert choose(long, THRESHOLD).why is Reject.TOO_FEW
 
@@ -81,7 +82,7 @@ looked = st.builds(
     Looked,
     name=st.text(max_size=3),
     why=st.lists(st.sampled_from([*Flaw, Reject.UNREADABLE]), max_size=2).map(tuple),
-    vector=st.none() | st.builds(face, st.sampled_from(["lin", "wang"]), st.integers(0, 5)),
+    template=st.none() | st.builds(face, st.sampled_from(["lin", "wang"]), st.integers(0, 5)).map(template),
     quality=st.just(GOOD),
 )
 

@@ -12,7 +12,7 @@ np = pytest.importorskip("numpy", reason="NO FACE CODE TESTED: the extra 'face' 
 
 from dataclasses import dataclass, replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -415,7 +415,6 @@ def test_a_frame_older_than_the_last_one_is_not_looked_at():
     assert camera.pipeline.counters.unusable == 1
 
 
-@settings(max_examples=30, deadline=None)
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=4, max_side=70)), st.integers(-4, 4))
 def test_any_array_is_a_picture_or_is_not(array, rotate):
     picture = usable(array, rotate)

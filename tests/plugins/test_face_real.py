@@ -26,7 +26,7 @@ from menwei_face import models, planar
 from menwei_face.detect import HogDetector
 from menwei_face.embed import TOLERANCE, open_embedder
 from menwei_face.events import Recognized, Unknown
-from menwei_face.match import Gallery
+from menwei_face.match import Gallery, template
 from menwei_face.models import ModelsNotReady, Trouble
 from menwei_face.photo import examine
 from menwei_face.pipeline import Pipeline
@@ -169,11 +169,11 @@ def test_photos_that_cannot_be_enrolled_are_refused_with_the_reason(embedder, de
 
 def test_what_the_vault_gives_the_worker_recognises(tmp_path, vectors):
     with Vault(tmp_path, bytes(32)) as vault:
-        vault.enrol("resident", "Dlib", [vectors["obama"], vectors["obama2"]], 1.0)
-        gallery = vault.load_gallery("Dlib", vault.enrolled()).gallery
+        vault.enrol("resident", "Dlib", [template(vectors[name]) for name in ("obama", "obama2")], 1.0)
+        gallery = Gallery.of(vault.load("Dlib", vault.enrolled()).templates)
         assert gallery.search(vectors["obama3"], 0.50).subject == "resident"
         vault.withdraw("resident", 2.0)
-        assert len(vault.load_gallery("Dlib", vault.enrolled()).gallery) == 0
+        assert len(vault.load("Dlib", vault.enrolled()).templates) == 0
 
 
 @pytest.mark.parametrize("frame", ["noise", "4k", "black", "stripes"])

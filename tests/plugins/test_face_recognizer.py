@@ -25,6 +25,7 @@ from menwei.model import LevelInForce, SecurityLevel
 from menwei_camera.service import Cameras, Looking
 from menwei_face import choice, models, packages, plans, recognizer
 from menwei_face.look import lookers
+from menwei_face.match import template
 from menwei_face.models import DLIB, Problem, Trouble
 from menwei_face.options import FaceOptions
 from menwei_face.orders import Admit
@@ -142,7 +143,7 @@ class Site:
 
     async def enrol(self, subject, vector, *points):
         self.rights.credentials[subject] = 1000 + len(self.rights.credentials)
-        await self.faces.enrol(subject, [vector], 1.0)
+        await self.faces.enrol(subject, [template(vector)], 1.0)
         for point in points:
             self.rights.change(point, *self.rights.at.get(point, set()), subject)
 
@@ -150,7 +151,7 @@ class Site:
         self.it.expect(point, tuple(owner(self.rights.credentials[subject]) for subject in subjects))
 
     async def until(self, condition):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.005)
 
@@ -280,7 +281,7 @@ async def test_a_new_enrolment_takes_the_place_of_the_old_one(tmp_path):
     async with site(tmp_path, point(ALONE), options=ONE_FACE) as it:
         await it.enrol("anna", BEN, "gate-in")
         await it.until(lambda: it.admitted() == {"anna"})
-        await it.faces.enrol("anna", [ANNA], 2.0)
+        await it.faces.enrol("anna", [template(ANNA)], 2.0)
         shelf = it.cameras.lookers["gate-cam"]._shelf
         await it.until(lambda: shelf.gallery.distances(ANNA)[0] == 0)
         it.cameras.see("gate-cam", Face(ANNA))
@@ -295,7 +296,7 @@ async def test_templates_are_told_once_and_only_what_changed_afterwards(tmp_path
         await it.enrol("ben", BEN, "unit-in")
         await it.until(lambda: it.admitted("unit-in") == {"anna", "ben"})
         told = [one for one in it.cameras.messages if isinstance(one, recognizer.Known)]
-        assert [one.gallery.subjects for one in told] == [("ben",)]
+        assert [one.templates.subjects for one in told] == [("ben",)]
         assert it.report.ready_times == 1
 
 
@@ -307,7 +308,7 @@ async def test_more_people_than_fit_into_a_message_are_told_in_several(tmp_path,
         await made.enrol(f"s{number}", np.eye(128, dtype=np.float32)[number], "gate-in")
     running = asyncio.create_task(made.it.run())
     await made.until(lambda: made.report.ready_times)
-    told = [len(one.gallery) for one in made.cameras.messages if isinstance(one, recognizer.Known)]
+    told = [len(one.templates) for one in made.cameras.messages if isinstance(one, recognizer.Known)]
     assert told == [2, 2, 1]
     assert len(made.cameras.lookers["gate-cam"]._shelf.gallery) == 5
     running.cancel()
@@ -403,7 +404,7 @@ EVENT = st.fixed_dictionaries(
 
 
 @given(events=st.lists(EVENT, max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3 // 2)
 def test_whatever_the_worker_says_names_nobody_and_shows_only_our_own_sentences(events):
     report = Report()
     facts = SimpleNamespace(publish=lambda *_args, **_data: None)
@@ -437,7 +438,7 @@ async def test_a_lost_worker_ends_the_recognizer_with_what_it_said(tmp_path):
     with pytest.raises(NotReady, match="SIGSEGV"):
         await running
     assert made.cameras.looking is None and made.rights.callbacks == []
-    await made.faces.enrol("anna", [ANNA], 1.0)  # nobody listens any more
+    await made.faces.enrol("anna", [template(ANNA)], 1.0)  # nobody listens any more
     made.expect(point="gate-in")
     await made.faces.close()
 

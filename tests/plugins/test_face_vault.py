@@ -1,20 +1,26 @@
 """Templates at rest: sealed, a key for each person, gone for good on withdrawal."""
 
-# ruff: noqa: E402 (what can be skipped is asked for before it is imported)
 from __future__ import annotations
 
+import math
 import sqlite3
+import struct
 
 import pytest
-
-np = pytest.importorskip("numpy", reason="NO FACE CODE TESTED: the extra 'face' (numpy) is not installed")
 
 from menwei_face import vault as vaults
 from menwei_face.vault import Receipt, Vault, VaultBusy, VaultLocked, VaultTrouble
 
 SUBKEY = bytes(range(32))
-ANNA = np.linspace(0.1, 0.9, 128).astype(np.float32)
-BEN = np.linspace(-0.9, -0.1, 128).astype(np.float32)
+
+
+def template(*numbers):
+    return struct.pack(f"<{len(numbers)}f", *numbers)
+
+
+ANNA = template(*(0.1 + number / 160 for number in range(128)))
+ALSO_ANNA = template(*(0.1 + number / 159 for number in range(128)))
+BEN = template(*(number / 160 - 0.9 for number in range(128)))
 
 
 @pytest.fixture
@@ -34,25 +40,28 @@ def wrapped_key(folder, subject):
 
 def test_what_is_enrolled_is_found_after_a_restart(tmp_path):
     with Vault(tmp_path, SUBKEY) as first:
-        first.enrol("anna", "Dlib", [ANNA, ANNA * 0.99], 1.0)
+        first.enrol("anna", "Dlib", [ANNA, ALSO_ANNA], 1.0)
     with Vault(tmp_path, SUBKEY) as again:
-        loaded = again.load_gallery("Dlib", ["anna", "nobody"])
+        loaded = again.load("Dlib", ["anna", "nobody"])
     assert loaded.damaged == ()
-    assert loaded.gallery.subjects == ("anna",)
-    assert loaded.gallery.templates == 2
-    assert loaded.gallery.search(ANNA, 0.1).subject == "anna"
+    assert loaded.templates.rows == {"anna": (ANNA, ALSO_ANNA)}
 
 
 def test_no_template_stands_in_any_file_in_clear(vault, tmp_path):
     vault.enrol("anna", "Dlib", [ANNA], 1.0)
     everything = every_byte(tmp_path)
-    assert ANNA.tobytes()[:16] not in everything
-    assert ANNA[40:44].tobytes() not in everything
+    assert ANNA[:16] not in everything
+    assert ANNA[160:176] not in everything
+
+
+def test_what_is_opened_is_shown_in_no_log(vault):
+    vault.enrol("anna", "Dlib", [ANNA], 1.0)
+    assert repr(vault.load("Dlib", ["anna"])) == "Loaded(templates=Templates(), damaged=())"
 
 
 def test_the_public_calls_give_no_template_out():
     assert {name for name in dir(Vault) if not name.startswith("_")} == {
-        "close", "enrol", "enrolled", "load_gallery", "to_enrol_again", "withdraw",
+        "close", "enrol", "enrolled", "load", "to_enrol_again", "withdraw",
     }  # fmt: skip
 
 
@@ -65,7 +74,7 @@ def test_withdrawal_leaves_no_key_in_the_store_its_journal_or_the_copy(vault, tm
     assert receipt == Receipt("anna", 1, 9.0, True)
     assert key not in every_byte(tmp_path)
     assert wrapped_key(tmp_path, "ben") in (tmp_path / "backup" / "keys.copy").read_bytes()
-    assert vault.load_gallery("Dlib", ["anna", "ben"]).gallery.subjects == ("ben",)
+    assert vault.load("Dlib", ["anna", "ben"]).templates.subjects == ("ben",)
 
 
 def test_withdrawal_overwrites_the_rollback_journal_and_the_old_copy_in_place(vault, tmp_path):
@@ -89,8 +98,8 @@ def test_an_old_backup_of_the_templates_is_noise_after_withdrawal(tmp_path):
     (tmp_path / vaults.TEMPLATES).write_bytes(backup)
     (tmp_path / (vaults.TEMPLATES + "-journal")).unlink()
     with Vault(tmp_path, SUBKEY) as vault:
-        loaded = vault.load_gallery("Dlib", ["anna"])
-    assert (loaded.damaged, len(loaded.gallery)) == (("anna",), 0)
+        loaded = vault.load("Dlib", ["anna"])
+    assert (loaded.damaged, len(loaded.templates)) == (("anna",), 0)
 
 
 def test_enrolling_again_after_withdrawal_uses_a_new_key(vault, tmp_path):
@@ -99,7 +108,7 @@ def test_enrolling_again_after_withdrawal_uses_a_new_key(vault, tmp_path):
     vault.withdraw("anna", 2.0)
     vault.enrol("anna", "Dlib", [ANNA], 3.0)
     assert wrapped_key(tmp_path, "anna") != before
-    assert vault.load_gallery("Dlib", ["anna"]).gallery.search(ANNA, 0.1).subject == "anna"
+    assert vault.load("Dlib", ["anna"]).templates.rows == {"anna": (ANNA,)}
 
 
 def test_withdrawing_twice_or_for_nobody_gives_a_receipt_over_none(vault):
@@ -125,8 +134,8 @@ def test_a_row_moved_to_another_person_does_not_open(vault, tmp_path):
         db.execute(
             "UPDATE templates SET sealed = (SELECT sealed FROM templates WHERE subject = 'ben') WHERE subject = 'anna'"
         )
-    loaded = vault.load_gallery("Dlib", ["anna", "ben"])
-    assert (loaded.damaged, loaded.gallery.subjects) == (("anna",), ("ben",))
+    loaded = vault.load("Dlib", ["anna", "ben"])
+    assert (loaded.damaged, loaded.templates.subjects) == (("anna",), ("ben",))
 
 
 def test_a_key_moved_to_another_person_does_not_open(vault, tmp_path):
@@ -136,7 +145,7 @@ def test_a_key_moved_to_another_person_does_not_open(vault, tmp_path):
         db.execute(
             "UPDATE keys SET wrapped = (SELECT wrapped FROM keys WHERE subject = 'ben') WHERE subject = 'anna'"
         )
-    assert vault.load_gallery("Dlib", ["anna", "ben"]).damaged == ("anna",)
+    assert vault.load("Dlib", ["anna", "ben"]).damaged == ("anna",)
 
 
 @pytest.mark.parametrize("sealed", [b"", b"short", bytes(600)])
@@ -145,8 +154,8 @@ def test_an_altered_row_costs_one_person_not_the_door(vault, tmp_path, sealed):
     vault.enrol("ben", "Dlib", [BEN], 1.0)
     with sqlite3.connect(tmp_path / vaults.TEMPLATES) as db:
         db.execute("UPDATE templates SET sealed = ? WHERE subject = 'anna'", (sealed,))
-    loaded = vault.load_gallery("Dlib", ["anna", "ben"])
-    assert (loaded.damaged, loaded.gallery.subjects) == (("anna",), ("ben",))
+    loaded = vault.load("Dlib", ["anna", "ben"])
+    assert (loaded.damaged, loaded.templates.subjects) == (("anna",), ("ben",))
 
 
 def test_templates_are_kept_for_each_model_and_a_change_is_planned(vault):
@@ -156,20 +165,21 @@ def test_templates_are_kept_for_each_model_and_a_change_is_planned(vault):
     assert vault.enrolled() == {"anna", "ben"}
     assert vault.enrolled("SFace") == {"ben"}
     assert vault.to_enrol_again("SFace") == {"anna"}
-    assert vault.load_gallery("SFace", ["anna", "ben"]).gallery.subjects == ("ben",)
+    assert vault.load("SFace", ["anna", "ben"]).templates.subjects == ("ben",)
 
 
 def test_new_templates_replace_the_old_ones(vault):
     vault.enrol("anna", "Dlib", [ANNA, ANNA, ANNA], 1.0)
     vault.enrol("anna", "Dlib", [BEN], 2.0)
-    gallery = vault.load_gallery("Dlib", ["anna"]).gallery
-    assert gallery.templates == 1
-    assert gallery.search(BEN, 0.1).subject == "anna"
+    assert vault.load("Dlib", ["anna"]).templates.rows == {"anna": (BEN,)}
 
 
-@pytest.mark.parametrize("rows", [[], [ANNA] * 6, [ANNA * np.nan]])
+@pytest.mark.parametrize(
+    "rows",
+    [[], [ANNA] * 6, [template(1, math.nan)], [template(math.inf)], [b""], [ANNA[:-1]], [ANNA, ANNA[:-4]]],
+)
 def test_none_too_many_or_broken_templates_are_not_kept(vault, rows):
-    with pytest.raises(ValueError, match=r"finite|concatenate|array"):
+    with pytest.raises(ValueError, match=r"finite|template"):
         vault.enrol("anna", "Dlib", rows, 1.0)
     assert vault.enrolled() == frozenset()
 
