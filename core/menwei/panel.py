@@ -41,6 +41,10 @@ class Panel:
         asked = [name for name in names if name in self._policies and not self.tripped(name)]
         calls = [lambda policy=self._policies[name]: policy.check(passage) for name in asked]
         answers = dict(zip(asked, await all_within(self._budget, calls), strict=True))
+        # Whoever asks for an explanation neither makes a policy distrusted nor trusted again.
+        if not passage.dry_run:
+            for name, ended in answers.items():
+                self._count(name, ended)
         checks = []
         for name in names:
             check = self._judge(name, answers[name]) if name in answers else self._unasked(name, passage)
@@ -67,11 +71,13 @@ class Panel:
             if ended.error is not None or ended.late:
                 log.error("policy.taken failed", policy=name, error=_describe(ended))
 
-    def _judge(self, name: str, ended: Ended) -> Check | None:
+    def _count(self, name: str, ended: Ended) -> None:
         if ended.late:
             self._timeouts[name] = self._timeouts.get(name, 0) + 1
         else:
             self._timeouts.pop(name, None)
+
+    def _judge(self, name: str, ended: Ended) -> Check | None:
         if ended.error is None and not ended.late:
             if ended.value is PASS:
                 return None

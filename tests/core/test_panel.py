@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -176,3 +177,32 @@ async def test_three_time_outs_in_a_row_deny_at_once_until_it_answers_again():
         await asyncio.sleep(BUDGET / 10)
     assert await panel.ask(("slow",), PASSAGE) == ()
     assert panel.troubles() == {}
+
+
+async def test_explanations_that_time_out_are_held_against_nobody_at_the_door():
+    policy = Scripted(asyncio.Event().wait)
+    panel = Panel({"slow": policy}, budget=BUDGET)
+    for _ in range(3):
+        (check,) = await panel.ask(("slow",), replace(PASSAGE, dry_run=True))
+        assert "no answer in time" in check.detail
+    assert panel.troubles() == {}
+    await panel.ask(("slow",), PASSAGE)
+    assert policy.asked == 4  # it was waited for, as a policy that is trusted is
+
+
+async def test_an_explanation_that_is_answered_does_not_make_up_for_time_outs_at_the_door():
+    waits = True
+
+    async def act():
+        if waits:
+            await asyncio.Event().wait()
+        return PASS
+
+    panel = Panel({"slow": Scripted(act)}, budget=BUDGET)
+    for _ in range(2):
+        await panel.ask(("slow",), PASSAGE)
+    waits = False
+    await panel.ask(("slow",), replace(PASSAGE, dry_run=True))
+    waits = True
+    await panel.ask(("slow",), PASSAGE)
+    assert panel.troubles() == {"slow": "no answer in time"}
