@@ -116,6 +116,8 @@ class ProfileList(Model):
 
 
 async def list_people(call: Call) -> PersonList:
+    """A page is cut by numbers, which mean nothing: on it people stand by their names where these can be read, those who
+    have left last."""
     page: Listing = call.query
     people, words = call.house.people, page.search.strip()
     if words:
@@ -124,7 +126,7 @@ async def list_people(call: Call) -> PersonList:
         found = await people.list(call.key, after=page.after, limit=page.limit)
     now = call.house.clock.now()
     return PersonList(
-        people=tuple(_line(person, now) for person in found),
+        people=tuple(_line(person, now) for person in sorted(found, key=_place)),
         unlocked=call.key is not None,
         next=found[-1].id if len(found) == page.limit else None,
     )
@@ -141,6 +143,16 @@ async def _search(call: Call, words: str, page: Listing) -> list[Person]:
     if call.key is None:
         raise Problem(HTTPStatus.FORBIDDEN, "web.locked", "query.search")
     return await people.search(words, call.key, after=page.after, limit=page.limit)
+
+
+def _place(person: Person) -> tuple[bool, str, float]:
+    return person.ended is not None, person.name or "", person.created
+
+
+def _order(credential: Credential) -> tuple[bool, float, float, int]:
+    """What still counts first, as it began; the number only so that the order stays."""
+    ended = credential.state is CredentialState.ENDED
+    return ended, credential.valid_from, credential.valid_to, credential.id
 
 
 def _line(person: Person, now: float) -> PersonLine:
@@ -174,7 +186,7 @@ async def get_person(call: Call) -> PersonOut:
         document=person.document,
         credentials=tuple(
             _credential(credential, person, now, call.house.boards.pending(credential.id))
-            for credential in person.credentials
+            for credential in sorted(person.credentials, key=_order)
         ),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -76,6 +77,37 @@ async def test_the_list_comes_in_pages(client: Browser) -> None:
         seen += [person["id"] for person in page["people"]]
         after = page["next"]
     assert (len(seen), set(seen)) == (5, made)
+
+
+@pytest.fixture
+def backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every number of a row is smaller than the one before: an order by numbers would show the last first."""
+    numbers = count(10**15, -1)
+    monkeypatch.setattr("menwei.people.new_id", lambda: next(numbers))
+
+
+async def test_people_stand_by_their_names_and_who_has_left_last(backwards: None, client: Browser) -> None:
+    await sign_in(client)
+    made = [await somebody(client, f"Lin {name}") for name in ("Bo", "An", "Di", "Ce")]
+    await post(client, f"/api/people/{made[1]}/end")
+    for words in ({}, {"search": "Lin"}):
+        found = await (await client.get("/api/people", params=words)).json()
+        assert [person["name"] for person in found["people"]] == ["Lin Bo", "Lin Ce", "Lin Di", "Lin An"]
+    first = await (await client.get("/api/people", params={"limit": 2})).json()
+    second = await (await client.get("/api/people", params={"limit": 2, "after": first["next"]})).json()
+    assert {person["id"] for person in first["people"] + second["people"]} == set(made)
+
+
+async def test_cards_stand_as_they_begin_and_an_ended_one_last(backwards: None, client: Browser) -> None:
+    await sign_in(client)
+    holder, made = await somebody(client), []
+    for month, value in ((1, "04A1B201"), (3, "04A1B202"), (2, "04A1B203")):
+        begins = datetime(2026, month, 1, tzinfo=SHANGHAI).isoformat()
+        body = {"format": "uid", "value": value, "valid_from": begins}
+        made.append((await post(client, f"/api/people/{holder}/credentials", **body))["id"])
+    await post(client, f"/api/credentials/{made[0]}/state", state="Ended")
+    seen = await (await client.get(f"/api/people/{holder}")).json()
+    assert [card["id"] for card in seen["credentials"]] == [made[2], made[1], made[0]]
 
 
 async def test_a_card_number_goes_in_and_never_comes_out(client: Browser) -> None:
@@ -204,7 +236,7 @@ async def test_two_desks_do_not_enrol_at_one_reader(client: Browser) -> None:
     holder = await somebody(client)
     asked = {"reader": "board/in", "seconds": 10}
     first = asyncio.ensure_future(client.post(f"/api/people/{holder}/capture", json=asked))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not house.devices.captures:
             await asyncio.sleep(0.01)
     answer = await client.post(f"/api/people/{holder}/capture", json=asked)
@@ -234,11 +266,11 @@ async def test_a_desk_that_went_away_leaves_the_reader_to_passages(client: Brows
         waiting = asyncio.ensure_future(
             gone.post(url, json={"reader": "board/in", "seconds": 60}, headers=headers)
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not house.devices.captures:
                 await asyncio.sleep(0.01)
         waiting.cancel()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while house.devices.captures:
             await asyncio.sleep(0.01)
 
