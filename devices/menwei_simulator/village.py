@@ -47,7 +47,6 @@ TENANT = Member("village-tenant", "覃桂花", "idcard:3C0E8801AA55C301")
 """She rents a room on the roof of house 12, which the roll does not have yet."""
 VISITOR = "idcard:3C0E8802AA55C302"
 EMPTY_ROOM = "12-701"
-HOME, NEXT_DOOR = HOUSES[11], HOUSES[12]
 
 
 def villager(house: int, place: int) -> tuple[roll.Villager, Member]:

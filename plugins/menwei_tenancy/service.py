@@ -147,9 +147,9 @@ class Tenancy(Service):
         """Delete the rows of people whom the privacy desk removed, and households nobody is left of."""
         async with self.read() as reading:
             rows = (await reading.execute(select(members.c.id, members.c.holder))).all()
-        unseen = sorted({row.holder for row in rows if not self.context.rights.of_holder(row.holder)})
-        known = await self.context.people.read(unseen)
-        gone = [row.id for row in rows if row.holder in unseen and row.holder not in known]
+        unseen = {row.holder for row in rows if not self.context.rights.of_holder(row.holder)}
+        removed = unseen - (await self.context.people.read(sorted(unseen))).keys()
+        gone = [row.id for row in rows if row.holder in removed]
         if not gone:
             return 0
         async with self.transaction() as tx:
@@ -157,8 +157,7 @@ class Tenancy(Service):
             emptied = list((await tx.execute(homes)).scalars())
             await tx.execute(delete(passes).where(passes.c.member.in_(gone)))
             await tx.execute(delete(members).where(members.c.id.in_(gone)))
-            theirs = [row.holder for row in rows if row.id in set(gone)]
-            await tx.execute(delete(tenants).where(tenants.c.holder.in_(theirs)))
+            await tx.execute(delete(tenants).where(tenants.c.holder.in_(removed)))
             nobody = ~exists().where(members.c.household == households.c.id)
             await tx.execute(delete(households).where(households.c.id.in_(emptied), nobody))
         return len(gone)

@@ -34,7 +34,11 @@ class Reader:
         if photo == b"trouble":
             raise ExaminerTrouble("weights are missing")
         who, _, number = photo.decode().partition(" ")
-        return Looked(name, (), template(face(who, int(number))), GOOD) if number else Looked(name, (Flaw.BLURRED,))
+        return (
+            Looked(name, (), template(face(who, int(number))), GOOD)
+            if number
+            else Looked(name, (Flaw.BLURRED,))
+        )
 
     async def close(self) -> None:
         """Nothing was opened."""
