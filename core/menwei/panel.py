@@ -9,7 +9,7 @@ from dataclasses import replace
 import structlog
 
 from menwei.model import Check, Reason
-from menwei.patience import Ended, all_within
+from menwei.patience import Ended, NotAwaitable, all_within
 from menwei.plugin import PASS, Passage, Policy, Refuse
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class Panel:
         calls = [lambda policy=self._policies[name]: policy.taken(passage) for name in told]
         for name, ended in zip(told, await all_within(self._budget, calls), strict=True):
             if ended.error is not None or ended.late:
-                log.error("policy.taken failed", policy=name, error=_describe(ended))
+                log.error("policy.taken failed", policy=name, error=_describe(ended), exc_info=ended.error)
 
     def _count(self, name: str, ended: Ended) -> None:
         if ended.late:
@@ -84,7 +84,12 @@ class Panel:
             if isinstance(ended.value, Refuse):
                 return Check(ended.value.reason, ended.value.says, by=name, detail=ended.value.detail)
         detail = _describe(ended)
-        log.error("policy did not answer as it must; the passage is denied", policy=name, error=detail)
+        log.error(
+            "policy did not answer as it must; the passage is denied",
+            policy=name,
+            error=detail,
+            exc_info=ended.error,
+        )
         return Check(Reason.OTHER, _SAYS_BROKEN, by=name, detail=detail)
 
     def _unasked(self, name: str, passage: Passage) -> Check:
@@ -118,8 +123,10 @@ class Panel:
 
 
 def _describe(ended: Ended) -> str:
+    """For the journal, which keeps it for ever: by type, because what a plugin says may name somebody."""
     if ended.error is not None:
-        return f"{type(ended.error).__name__}: {ended.error}"
+        kind = type(ended.error).__name__
+        return f"{kind}: {ended.error}" if isinstance(ended.error, NotAwaitable) else kind
     if ended.late:
         return f"no answer in time ({ended.seconds * 1000:.0f} ms)"
-    return f"answered {ended.value!r}, which is neither PASS nor Refuse"
+    return f"answered with {type(ended.value).__name__}, which is neither PASS nor Refuse"

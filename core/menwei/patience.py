@@ -20,6 +20,10 @@ _abandoned: set[asyncio.Task[Any]] = set()
 """Keeps tasks that outlived their time from being collected while they run (asyncio holds tasks weakly)."""
 
 
+class NotAwaitable(TypeError):
+    """A method that must be `async def` is not; the text says so and holds nothing of its answer but the type."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """How a call ended: with `value`, or with `error`, after `seconds` of its own; `late` when its time was up."""
@@ -176,7 +180,7 @@ async def within(budget: float, call: Callable[[], Awaitable[Any]]) -> Any:
 
 def _awaitable(answer: Any) -> Awaitable[Any]:
     if type(answer) is not CoroutineType and not inspect.isawaitable(answer):
-        raise TypeError(
+        raise NotAwaitable(
             f"the answer is {type(answer).__name__}, not awaitable: the method must be `async def`"
         )
     return answer

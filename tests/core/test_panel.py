@@ -96,6 +96,14 @@ async def test_whatever_is_not_PASS_is_a_denial_that_names_the_policy(answer):
     assert check.detail
 
 
+async def test_what_a_policy_says_as_it_fails_is_not_kept_with_the_denial():
+    """Denials stand in the journal for ever, and what a plugin says may name somebody."""
+    for answer in (ValueError("林晓 has no row"), "林晓"):
+        (check,) = await ask(Scripted(of(answer)))
+        assert "林晓" not in check.detail
+        assert type(answer).__name__ in check.detail
+
+
 async def test_a_policy_that_is_not_async_is_a_denial():
     (check,) = await ask(NotAsync(of(PASS)))
     assert "async def" in check.detail
