@@ -11,6 +11,7 @@ from menwei.api_credentials import midnight
 from menwei.routes import Answer, Call, Handler, Html, Model, Problem, Role, Route, See
 from menwei_console import render
 from menwei_console.assets import Assets
+from menwei_console.boards import BoardPages
 from menwei_console.desk import SEEN_AT_ONCE, SHORTEST_REASON, DeskPages
 from menwei_console.machinery import MachineryPages
 from menwei_console.render import Place, Renderer, Text, paged
@@ -211,6 +212,7 @@ def routes() -> list[Route]:
         page("/doors/{door}/export", pages.export, render.HISTORY, "POST", body=Export),
         *DeskPages(pages.render).routes(),
         *MachineryPages(pages.render).routes(),
+        *BoardPages(pages.render).routes(),
         page("/accounts", pages.accounts, render.ACCOUNTS),
         page("/audit", pages.audit, render.AUDIT),
         page("/audit", pages.audit, render.AUDIT, "POST"),

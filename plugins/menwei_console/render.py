@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from http import HTTPStatus
-from typing import Annotated, Any
+from types import CodeType
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from pydantic import StringConstraints
 
 from menwei.routes import Call, Handler, Html, Kind, Problem, Role, Route, See
 from menwei_console.assets import Assets
+
+if TYPE_CHECKING:
+    from menwei.services import House
 
 R = Role
 Text = Annotated[str, StringConstraints(max_length=500)]
@@ -22,24 +28,26 @@ Text = Annotated[str, StringConstraints(max_length=500)]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One entry of the navigation, for those who may go there."""
+    """One entry of the navigation, for those who may go there. `there`: whether this house has it at all."""
 
     path: str
     label: str
     icon: str
     roles: frozenset[Role]
+    there: Callable[[House], bool] = lambda _: True
 
 
 DOORS = Place("/", "console.doors", "door", frozenset({R.COMMITTEE, R.GUARD, R.INSTALLER}))
 PEOPLE = Place("/people", "console.people", "people", frozenset({R.COMMITTEE, R.REGISTRAR}))
 DEVICES = Place("/devices", "console.devices", "device", frozenset({R.COMMITTEE, R.INSTALLER}))
+BOARDS = Place("/boards", "console.boards", "board", DEVICES.roles, lambda house: house.boards.deciding())
 SYSTEM = Place("/system", "console.system", "tools", frozenset({R.COMMITTEE, R.INSTALLER}))
 ACCOUNTS = Place("/accounts", "console.accounts", "key", frozenset({R.COMMITTEE}))
 HISTORY = Place("/people", "console.history", "list", frozenset({R.COMMITTEE}))
 """Who may read whom the entries are about; no entry of the navigation, it is reached from a person or a door."""
 AUDIT = Place("/audit", "console.audit", "list", frozenset({R.COMMITTEE, R.AUDITOR}))
 ACCOUNT = Place("/account", "console.account", "person", frozenset(Role) - {R.OPERATOR})
-PLACES = (DOORS, PEOPLE, DEVICES, SYSTEM, ACCOUNTS, AUDIT)
+PLACES = (DOORS, PEOPLE, DEVICES, BOARDS, SYSTEM, ACCOUNTS, AUDIT)
 
 
 def menu(call: Call) -> list[Place]:
@@ -52,6 +60,26 @@ def menu(call: Call) -> list[Place]:
     ]
 
 
+class _Compiled(BytecodeCache):
+    """What templates compile to. The console's own stand beside those of every package with pages; they are compiled
+    for the first and found here by the others."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        if bucket.code is not None:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+@cache
+def _compiled() -> _Compiled:
+    return _Compiled()
+
+
 @cache
 def _templates(package: str) -> Environment:
     """All templates of a package, which find the console's beside their own, compiled here, at start, and not while somebody waits at a door: that takes a tenth of a second."""
@@ -62,6 +90,7 @@ def _templates(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=_compiled(),
     )
     for name in templates.list_templates(["html"]):
         templates.get_template(name)
@@ -130,7 +159,11 @@ class Renderer:
             site=site,
             language=call.language,
             path=path,
-            places=[place for place in (*PLACES, *menu(call)) if me is not None and me.role in place.roles],
+            places=[
+                place
+                for place in (*PLACES, *menu(call))
+                if me is not None and me.role in place.roles and place.there(call.house)
+            ],
             asset=self._assets.address,
             own=self._own.address,
             when=when,

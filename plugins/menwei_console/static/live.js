@@ -59,22 +59,14 @@ export class LivePassages extends HTMLElement {
   }
 }
 
-/** The doors' cards, drawn by the server again when an entry says that a door changed. */
-export class LiveDoors extends HTMLElement {
+/** A part of the page that the server draws again, from `src`, every `every` seconds. What has the focus keeps it by its
+ * `data-keep`. */
+export class LivePart extends HTMLElement {
   connectedCallback() {
-    const from = this.getAttribute("from"); // empty for who may see doors but not who comes and goes
-    if (from) {
-      this.stop = listen(from, (kind, value) => {
-        if (kind === "entry" ? value.door : value === "on") this.refresh();
-      });
-    }
-    this.timer = setInterval(() => this.refresh(), 15000);
+    this.timer = setInterval(() => this.refresh(), Number(this.getAttribute("every") ?? 15) * 1000);
   }
 
-  disconnectedCallback() {
-    this.stop?.();
-    clearInterval(this.timer);
-  }
+  disconnectedCallback() { clearInterval(this.timer); }
 
   /** At most one request at a time; what happens meanwhile asks for one more. */
   async refresh() {
@@ -85,7 +77,7 @@ export class LiveDoors extends HTMLElement {
       if (response.redirected || response.status === 401) location.reload();
       else if (response.ok) this.replace(await response.text());
     } catch (error) {
-      console.debug("the doors could not be asked for", error); // the stream's light shows it to the person
+      console.debug("the page could not be asked for news", error); // it is asked again soon
     } finally {
       this.busy = false;
       if (this.again) { this.again = false; this.refresh(); }
@@ -95,9 +87,27 @@ export class LiveDoors extends HTMLElement {
   replace(html) {
     if (html === this.html) return;
     this.html = html;
-    const focused = this.contains(document.activeElement) ? document.activeElement.dataset.door : null;
+    const focused = this.contains(document.activeElement) ? document.activeElement.dataset.keep : null;
     const parsed = new DOMParser().parseFromString(html, "text/html");
     this.replaceChildren(...parsed.body.children);
-    if (focused) this.querySelector(`[data-door="${CSS.escape(focused)}"]`)?.focus();
+    if (focused) this.querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
+  }
+}
+
+/** The doors' cards, drawn again also when an entry says that a door changed. */
+export class LiveDoors extends LivePart {
+  connectedCallback() {
+    super.connectedCallback();
+    const from = this.getAttribute("from"); // empty for who may see doors but not who comes and goes
+    if (from) {
+      this.stop = listen(from, (kind, value) => {
+        if (kind === "entry" ? value.door : value === "on") this.refresh();
+      });
+    }
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    this.stop?.();
   }
 }
