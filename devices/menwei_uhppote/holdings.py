@@ -7,6 +7,7 @@ neither a restart nor another program's changes can make a number mean something
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import date, time
 from typing import Final
@@ -38,6 +39,8 @@ class Holdings:
         self._doors = doors
         self._until = until
         self._profiles: dict[int, TimeProfile] | None = None
+        self._meanings: dict[int, WeekHours | None] = {}
+        """What profiles say, as far as it was worked out since one of them changed: each card asks again."""
         self._heads: dict[WeekHours, int] = {}
         self._carried: set[int] | None = None
         """Profiles that cards may carry: those seen in the last reading, and those given out since. None before it."""
@@ -52,7 +55,8 @@ class Holdings:
 
     async def put_profiles(self, wanted: Sequence[WeekHours]) -> None:
         await self._learn_profiles()
-        kept = {hours: head for hours in wanted if (head := self._find(hours)) is not None}
+        there = await self._there()
+        kept = {hours: there[hours] for hours in wanted if hours in there}
         missing = [hours for hours in wanted if hours not in kept]
         if missing and self._carried is None:
             await self._read_through()
@@ -72,6 +76,7 @@ class Holdings:
                 await self._board.set_profile(profile, self._until(READING))
                 assert self._profiles is not None
                 self._profiles[profile.id] = profile
+                self._meanings.clear()  # others may be linked to it
             kept[hours] = chain[0].id
         self._heads = kept
         if self._carried is not None:
@@ -153,10 +158,23 @@ class Holdings:
                     found[number] = profile
             self._profiles = found
 
-    def _find(self, hours: WeekHours) -> int | None:
-        return next((head for head in self._profiles or {} if self._said(head) == hours), None)
+    async def _there(self) -> dict[WeekHours, int]:
+        """The hours that stand on the board, each with the first number that says them. Working out what all 253 say takes
+        too long for one turn of the event loop."""
+        found: dict[WeekHours, int] = {}
+        for head in list(self._profiles or {}):
+            await asyncio.sleep(0)
+            hours = self._said(head)
+            if hours is not None:
+                found.setdefault(hours, head)
+        return found
 
     def _said(self, head: int) -> WeekHours | None:
+        if head not in self._meanings:
+            self._meanings[head] = self._meaning(head)
+        return self._meanings[head]
+
+    def _meaning(self, head: int) -> WeekHours | None:
         """What a chain of profiles says; None for one that is broken, or that does not hold on all days."""
         chain = self._chain(head)
         known = self._profiles or {}

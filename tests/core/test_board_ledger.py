@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from board_support import FORMAT, BoardSite, board_site, value
@@ -56,7 +56,6 @@ cards = st.dictionaries(st.integers(1, 6), st.sampled_from(HOLDINGS))
 
 
 @given(cards, cards, st.lists(st.tuples(st.integers(1, 6), st.sampled_from((*HOLDINGS, None))), max_size=12))
-@settings(max_examples=60, deadline=None)
 def test_after_any_batches_the_difference_is_what_a_new_count_finds(
     there: dict[int, str], should: dict[int, str], batches: list[tuple[int, str | None]]
 ) -> None:
