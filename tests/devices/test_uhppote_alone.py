@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from menwei.boardfacts import DAY_AND_NIGHT, LAST_DAY, BoardCard, CannotHold, WeekHours
+from menwei.memory import Memories
 from menwei.model import Reason
+from menwei.supervisor import DeviceState
 from menwei.testing.driven import Driven
 from menwei_uhppote.board import Board
 from menwei_uhppote.cards import CardFormat
 from menwei_uhppote.driver import UhppoteBoard
+from menwei_uhppote.eventlog import PLACE
 from menwei_uhppote.holdings import Holdings
 from peers.uhppote import SERIAL, BoardPeer, BoardProcess
 
@@ -184,6 +187,7 @@ async def test_nothing_it_decided_is_lost_or_doubled_across_power_cuts_on_either
                     await peer.start()
                 await opens(peer.board, number)
             await program.until(lambda p=program, n=number, s=seen: len(s) + len(p.heard.decisions) == n)  # type: ignore[misc]
+            await program.until(lambda p=program: kept(p, tmp_path))  # type: ignore[misc]
             seen += program.heard.decisions
         if life < 2:
             number += 1
@@ -192,6 +196,15 @@ async def test_nothing_it_decided_is_lost_or_doubled_across_power_cuts_on_either
         value(n) for n in range(1, number + 1)
     ]
     assert len({(each.epoch, each.index) for each in seen}) == number
+
+
+def kept(program: Driven, folder: Path) -> bool:
+    """Its place in the log is on the disk: a driver that is ended before that tells the last entry once more."""
+    if program.state is not DeviceState.READY:
+        return False
+    log = program.driver._log
+    written = Memories(folder / "memory").of("device").get(PLACE)
+    return program.driver.board_health().unread == 0 and written == log.place.text()
 
 
 async def test_what_is_not_in_the_journal_yet_is_told_again(peer: BoardPeer, tmp_path: Path) -> None:
