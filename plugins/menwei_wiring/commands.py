@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ from menwei.config import load
 from menwei_wiring.models import NowOut, RunOut, StepOut
 from menwei_wiring.report import document, step_name, step_rows
 from menwei_wiring.script import Outcome
+from menwei_wiring.typed import Typed
 
 BASE = "/api/wiring"
 OPEN = frozenset({Outcome.WAITING, Outcome.FAILED})
@@ -34,9 +34,10 @@ def show(text: str, style: str = "") -> None:
     out.print(text, style=style or None, markup=False, highlight=False)
 
 
-async def _input(question: str) -> str:
-    """A line from the terminal, while the loop goes on."""
-    return (await asyncio.to_thread(input, question)).strip()
+async def _answer(typed: Typed, question: str) -> str:
+    out.print(question, end="", markup=False, highlight=False, soft_wrap=True)
+    out.file.flush()
+    return await typed.line()
 
 
 @group.command(help="Test a door, step by step. 逐项测试一扇门的接线。")
@@ -60,7 +61,7 @@ def test(
 
 
 async def _test(service: Api, door: str, by: str) -> RunOut:
-    here = f"{BASE}/doors/{door}"
+    here, typed = f"{BASE}/doors/{door}", Typed()
     now = NowOut.model_validate(await service.get(here))
     if now.run is None:
         now = NowOut.model_validate(await service.post(f"{here}/begin", {"tester": by}))
@@ -69,10 +70,10 @@ async def _test(service: Api, door: str, by: str) -> RunOut:
         if under is None:
             raise fail(say("wiring.none_under_way"))  # somebody else has ended it
         if now.live is not None:
-            now = await _live(service, here, now)
+            now = await _live(service, typed, here, now)
             continue
         step = next((step for step in under.report.steps if step.outcome in OPEN), None)
-        choice = "q" if step is None else await _asked(step)
+        choice = "q" if step is None else await _asked(typed, step)
         if step is None or choice == "q":
             return RunOut.model_validate(await service.post(f"{here}/finish"))
         at = f"{here}/steps/{step.key}"
@@ -80,22 +81,22 @@ async def _test(service: Api, door: str, by: str) -> RunOut:
         now = NowOut.model_validate(answer)
 
 
-async def _asked(step: StepOut) -> str:
+async def _asked(typed: Typed, step: StepOut) -> str:
     """Empty: begin it; q: end the test; else why it cannot be tested here."""
     show("")
     show(step_name(step, say), "bold cyan")
     show(say(f"wiring.before.{step.kind}"))
-    return await _input(say("wiring.cli.begin"))
+    return await _answer(typed, say("wiring.cli.begin"))
 
 
-async def _live(service: Api, here: str, now: NowOut) -> NowOut:
+async def _live(service: Api, typed: Typed, here: str, now: NowOut) -> NowOut:
     """What is waited for: shown once, answered where something is asked, else followed until it has changed."""
     assert now.live is not None and now.run is not None
     live, key = now.live, now.live.step
     show("→ " + say(live.prompt, **live.values), "bold")
     if live.choices:
         asked = "  ".join(f"{n} {say(f'wiring.choice.{choice}')}" for n, choice in enumerate(live.choices, 1))
-        answer = await _input(f"{asked} > ")
+        answer = await _answer(typed, f"{asked} > ")
         if answer.isdigit() and 0 < int(answer) <= len(live.choices):
             try:
                 await service.post(f"{here}/answer", {"choice": live.choices[int(answer) - 1]})

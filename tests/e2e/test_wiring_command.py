@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import sys
+import signal
 from asyncio.subprocess import PIPE
+from contextlib import AsyncExitStack
 
 import pytest
 
 from menwei_wiring.service import Wiring
+from program import Program, kill
 from wiring_door import BOUND, CARD, unit_door
 
 pytestmark = pytest.mark.e2e
-ENGLISH = {**os.environ, "LANG": "en_US.UTF-8", "LC_ALL": "en_US.UTF-8", "LANGUAGE": "en", "NO_COLOR": "1"}
-
-
-async def menwei(*words: str, folder: object) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "menwei", "wiring", *words, stdout=PIPE, stderr=asyncio.subprocess.STDOUT,
-        cwd=str(folder), env=ENGLISH,
-    )  # fmt: skip
-    output, _ = await asyncio.wait_for(process.communicate(), BOUND)
-    assert process.returncode is not None
-    return process.returncode, output.decode()
 
 
 async def test_a_door_is_tested_in_the_terminal_and_its_report_written_as_one_file(tmp_path):
-    async with unit_door(tmp_path) as (site, stage):
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "menwei", "wiring", "test", "unit", "--by", "王师傅", stdin=PIPE, stdout=PIPE, cwd=str(tmp_path), env=ENGLISH
-        )  # fmt: skip
+    async with unit_door(tmp_path) as (site, stage), AsyncExitStack() as stack:
+        program = Program(tmp_path)
+        process = await program.start("wiring", "test", "unit", "--by", "王师傅", stdin=PIPE, stderr=None)
+        stack.push_async_callback(kill, process)
         assert process.stdin is not None
         # contact, exit button and lock cannot be tested; the reader inside is; then the installer ends it
         process.stdin.write("门锁未装\n门锁未装\n门锁未装\n\n".encode())
@@ -50,14 +40,25 @@ async def test_a_door_is_tested_in_the_terminal_and_its_report_written_as_one_fi
         (row,) = await wiring.of_door("unit")
         assert (row.result, row.tester) == ("incomplete", "王师傅")
 
-        code, shown = await menwei("report", "unit", folder=tmp_path)
-        assert code == 0
+        shown = await program("wiring", "report", "unit")
         assert "Cannot be tested here because: 门锁未装" in shown
-        code, _ = await menwei("report", "unit", "--html", "report.html", folder=tmp_path)
-        assert code == 0
+        await program("wiring", "report", "unit", "--html", "report.html")
         written = (tmp_path / "report.html").read_text("utf-8")
         assert re.search(r"<html lang=\"en\">", written)
         assert "Menwei Sim" in written
 
-        code, shown = await menwei("report", "unit", "--number", "77", folder=tmp_path)
-        assert (code != 0, "no such report" in shown) == (True, True)
+        assert "no such report" in await program.said("wiring", "report", "unit", "--number", "77", code=1)
+
+
+async def test_a_test_that_is_given_up_with_control_c_ends_at_once_and_can_be_gone_on_with(tmp_path):
+    async with unit_door(tmp_path) as (site, _stage), AsyncExitStack() as stack:
+        process = await Program(tmp_path).start("wiring", "test", "unit", stdin=PIPE, stderr=None)
+        stack.push_async_callback(kill, process)
+        assert process.stdout is not None
+        async with asyncio.timeout(BOUND):
+            said = b""
+            while b"q ends >" not in said:  # what is asked before each step
+                said += await process.stdout.read(4096) or pytest.fail(said.decode())
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == 130
+        assert site.house.service(Wiring).under_way("unit") is not None
