@@ -1,5 +1,6 @@
 # make run    the main job on embedded defaults: a simulated street, discovered and adopted, with a live console
-# make test   everything: lint, types, unit tests, end-to-end tests with real peers and a browser, wheel smoke test
+# make test   everything: lint, types, unit tests, end-to-end tests with real peers and a browser, fuzzing in full,
+#             wheel smoke test
 # make check  lint, types and unit tests: what to run before every commit (under 5 minutes)
 # make bench  the measurements of docs/performance.md, as ratios
 PYTHON ?= python3
@@ -7,6 +8,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # `make run ARGS="--once --json"` passes arguments on.
 ARGS ?=
+
+# Without compiled modules every program that a test starts, and every worker of the tests, compiles all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test check lint types unit e2e wheel bench clean
 
@@ -25,10 +29,10 @@ types: $(VENV)/.for-test
 	$(BIN)/mypy
 
 unit: $(VENV)/.for-test
-	$(BIN)/python -m pytest -m "not e2e and not slow" -n 2
+	$(BIN)/python -m pytest -m "not e2e and not slow" --hypothesis-profile=few -n 2
 
 e2e: $(VENV)/.for-test
-	$(BIN)/python -m pytest -m "e2e or slow" -n 3 --dist loadfile
+	$(BIN)/python -m pytest -m "e2e or slow or hypothesis" -n 3 --dist loadfile
 
 wheel: $(VENV)/.for-test
 	scripts/wheel-smoke.sh $(BIN)/python

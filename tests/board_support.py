@@ -187,7 +187,7 @@ class BoardSite:
         await self.apply(holder(number), put, form)
         return put.id
 
-    async def until(self, seen: Callable[[], Any], seconds: float = 20.0) -> None:
+    async def until(self, seen: Callable[[], Any], seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
         while not seen():
             assert time.monotonic() < end, (self.boards.statuses(), self.driver.asked[-5:])

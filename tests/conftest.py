@@ -1,17 +1,36 @@
-"""What all tests share: a store is migrated once in a test run, and every other new store begins as a copy of it."""
+"""What all tests share: a store is migrated once in a test run, and every other new store begins as a copy of it; and
+how much is tried where a test tries anything."""
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from menwei.store import Store
 
+# A machine with other work to do is slow, and no fault of what is tested.
+settings.register_profile(
+    "full", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+# `make unit` tries a few examples of each; `make e2e` tries all of them.
+settings.register_profile("few", settings.get_profile("full"), max_examples=10)
+settings.load_profile("full")
+
 _migrating = Store.open
+
+
+def pytest_collection_finish() -> None:
+    """What is here now stays: modules and tests are not looked through again at every collection of garbage, of which
+    there are fewer."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

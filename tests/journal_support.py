@@ -43,4 +43,4 @@ async def until_gap(journal: Journal, after: Position) -> list[Recorded]:
         seen = journal.head  # before the reading: what is written during it must not be waited past
         if gaps := await journal.read(after=after, kinds={"JournalGap"}):
             return list(gaps)
-        await asyncio.wait_for(journal.wait(seen), 30)
+        await asyncio.wait_for(journal.wait(seen), 60)

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from stdnum.cn import ric
 
 from menwei_registration.service import Counts, Findings, Registration
-from tenancy_house import TenancyHouse
+from tenancy_house import TenancyHouse, copy_migrated
 
 HEADINGS = ("楼栋", "单元", "房号", "姓名", "身份", "电话", "身份证号", "卡号", "起租日", "到期日", "编号")
 SURNAMES, GIVEN = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨", "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平"
@@ -47,6 +47,7 @@ class RegistrationHouse(TenancyHouse):
 
 @asynccontextmanager
 async def registration_house(folder: Path) -> AsyncIterator[RegistrationHouse]:
+    await copy_migrated(folder, RegistrationHouse, RegistrationHouse.load_registration)
     async with await RegistrationHouse.open(folder) as house:
         await house.load_registration()
         yield house

@@ -92,7 +92,7 @@ class ScreenHouse(TenancyHouse):
         self.hub.show(self.site.access_points[point], feedback)
 
 
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Returns when `condition` holds; raises `TimeoutError`."""
     async with asyncio.timeout(seconds):
         while not condition():

@@ -126,14 +126,14 @@ class StandIn:
 
     async def lay(self, name: str, number: str, reader: str = "documents") -> None:
         """Somebody lays an identity document on a reader, as soon as one is waited for."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self.documents.wanted(("board", reader)):
                 await asyncio.sleep(0.01)
         self.documents.give(("board", reader), Document(DocumentKind.RESIDENT_CARD, name, number))
 
     async def touch(self, reader: str, value: str, format: str = "uid") -> None:
         """Somebody touches a card at a reader, as soon as one is waited for."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not self.captures.wanted(("board", reader)):
                 await asyncio.sleep(0.01)
         self.captures.give(("board", reader), CredentialIdentifier(IdentifierType.CARD, format, value))

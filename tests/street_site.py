@@ -21,7 +21,7 @@ from menwei.serving import serving
 from menwei_simulator.pulselog import Pulse
 from peers.street import Street
 
-WITHIN = 20.0
+WITHIN = 60.0
 """Seconds to wait for what takes a moment; the machine may be busy."""
 TEST = Actor("test", "operator", "program")
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -56,6 +56,9 @@ def words(packages: tuple[str, ...]) -> Messages:
     for package in packages:
         made.add(package)
     return made
+
+
+House = TypeVar("House", bound="TenancyHouse")
 
 
 class TenancyHouse(SmallHouse):
@@ -171,25 +174,28 @@ class TenancyHouse(SmallHouse):
 
 
 _migrated: dict[str, tempfile.TemporaryDirectory[str]] = {}
-"""The folder of a house just founded, with the plugin's tables; made once a process, as `small_house.empty_house` is."""
+"""The folder of a house just founded, with its plugins' tables; made once a process, as `small_house.empty_house` is."""
 
 
-async def _copy_migrated(folder: Path) -> None:
-    if "made" not in _migrated:
-        template = tempfile.TemporaryDirectory(prefix="menwei-tenancy-")
-        async with await TenancyHouse.open(Path(template.name)) as house:
-            await house.load()
+async def copy_migrated(folder: Path, cls: type[House], load: Callable[[House], Awaitable[None]]) -> None:
+    """In a folder without a house one of this class is founded, whose plugins `load` loads; all but the first are copies."""
+    if (folder / "store.db").exists():
+        return
+    if cls.__name__ not in _migrated:
+        template = tempfile.TemporaryDirectory(prefix="menwei-house-")
+        async with await cls.open(Path(template.name)) as house:
+            await load(house)
             (Path(template.name) / FIRST_PASSWORD).write_text(house.first_password)
-        _migrated["made"] = template
+        _migrated[cls.__name__] = template
     for name in ("machine.key", "store.db", FIRST_PASSWORD):
-        shutil.copy(Path(_migrated["made"].name) / name, folder / name)
+        shutil.copy(Path(_migrated[cls.__name__].name) / name, folder / name)
 
 
 @asynccontextmanager
 async def tenancy_house(
     folder: Path, zone: ZoneInfo | None = None, time: float | None = None, **options: Any
 ) -> AsyncIterator[TenancyHouse]:
-    await _copy_migrated(folder)
+    await copy_migrated(folder, TenancyHouse, TenancyHouse.load)
     house = await TenancyHouse.open(folder) if time is None else await _open_at(folder, time)
     async with house:
         await house.load(zone=zone, **({"profiles": ["residents"]} | options))
@@ -214,6 +220,7 @@ __all__ = [
     "Touch",
     "at",
     "card",
+    "copy_migrated",
     "tenancy_house",
     "wall",
 ]

@@ -17,7 +17,7 @@ from menwei.site import security_level
 from menwei_visitors.service import Visitors
 from menwei_visitors.words import Pass
 from rights_support import profile
-from tenancy_house import TenancyHouse, at, card, wall
+from tenancy_house import TenancyHouse, at, card, copy_migrated, wall
 
 GUARD = Actor("zhang", "guard")
 OPTIONS: Mapping[str, Any] = {
@@ -82,6 +82,7 @@ class VisitorsHouse(TenancyHouse):
 
 @asynccontextmanager
 async def visitors_house(folder: Path, **options: Any) -> AsyncIterator[VisitorsHouse]:
+    await copy_migrated(folder, VisitorsHouse, VisitorsHouse.load_visitors)
     async with await VisitorsHouse.open(folder) as house:
         await house.load_visitors(**options)
         yield house

@@ -31,7 +31,7 @@ async def heard(stream: ClientResponse, count: int) -> list[dict[str, str]]:
     """The next events of a stream, comments left out."""
     events: list[dict[str, str]] = []
     event: dict[str, str] = {}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(events) < count:
             line = (await stream.content.readline()).decode().rstrip("\r\n")
             if line == "":
@@ -253,7 +253,7 @@ async def test_streams_are_bounded_and_an_ended_one_makes_room(
         await heard(stream, 1)
         answer = await client.get("/api/events")
         assert (answer.status, (await answer.json())["error"]) == (429, "web.too_many")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             await passage(client.app[HOUSE])  # writing to a client that went away is how its end is noticed
             async with client.get("/api/events") as again:

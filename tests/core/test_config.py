@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema_rs import validator_for
 from pydantic import BaseModel, ConfigDict, SecretStr, field_validator
@@ -471,7 +471,6 @@ def assert_told(found: Loaded) -> None:
 
 
 @given(sections, sections | st.none())
-@settings(max_examples=80, deadline=None)
 def test_any_yaml_is_a_configuration_or_problems(
     tmp_path_factory: pytest.TempPathFactory, data: Any, adopted: Any
 ) -> None:
@@ -485,7 +484,6 @@ def test_any_yaml_is_a_configuration_or_problems(
 
 
 @given(st.binary(max_size=100), st.integers(0, len(SMALL.encode())))
-@settings(max_examples=80, deadline=None)
 def test_any_bytes_in_a_good_file_are_a_configuration_or_problems(
     tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int
 ) -> None:

@@ -249,7 +249,7 @@ async def test_hearing_begins_with_the_call_and_keeps_no_place(house):
     await facts.record("Visited", data={"n": 1})
     stream = facts.hear({"menwei_desk.Visited"})
     await facts.record("Visited", data={"n": 2})
-    assert (await asyncio.wait_for(anext(stream), 10)).data["n"] == 2
+    assert (await asyncio.wait_for(anext(stream), 60)).data["n"] == 2
     await stream.aclose()
     assert not [name for name in house.journal.cursors if "desk" in name]
 
@@ -258,7 +258,7 @@ async def test_following_goes_on_after_a_restart_where_it_was(house):
     facts = context_of(house).facts
 
     async def next_of(stream):
-        return (await asyncio.wait_for(anext(stream), 10)).data["n"]
+        return (await asyncio.wait_for(anext(stream), 60)).data["n"]
 
     stream = facts.follow("counter", {"menwei_desk.Visited"})
     first = asyncio.ensure_future(next_of(stream))
@@ -376,7 +376,7 @@ async def test_a_service_that_fails_begins_again_and_its_trouble_is_shown():
     service = Flaky([ValueError("no"), SystemExit(3)])
     runner = ServiceRunner("desk.flaky", service, first_retry=0.01)
     task = asyncio.create_task(runner.run())
-    await asyncio.wait_for(service.working.wait(), 10)
+    await asyncio.wait_for(service.working.wait(), 60)
     assert [repair.key for repair in runner.repairs()] == ["service:desk.flaky"]
     task.cancel()
     await asyncio.wait({task})
@@ -393,7 +393,7 @@ async def test_a_service_without_background_work_ends_quietly():
             pass
 
     runner = ServiceRunner("desk.idle", Idle())
-    await asyncio.wait_for(runner.run(), 10)
+    await asyncio.wait_for(runner.run(), 60)
     assert runner.repairs() == []
 
 
@@ -427,7 +427,7 @@ async def test_services_run_beside_the_doors_and_end_with_the_house(plugins, tmp
     write_desk(plugins, code=head + "\nimport asyncio\n" + textwrap.dedent(tail))
     async with opened(tmp_path, "{desk: {allow: [rights]}}") as house:
         await house.start()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for batch in house.journal.follow(kinds={"menwei_desk.Visited"}):
                 assert len(batch) == 1
                 break

@@ -203,7 +203,7 @@ class Told:
         self.changes.append((change, device.id))
         self._event.set()
 
-    async def until(self, seen, seconds=20):
+    async def until(self, seen, seconds=60):
         async with asyncio.timeout(seconds):
             while not seen():
                 self._event.clear()
@@ -432,7 +432,7 @@ async def main():
     print("started without", discovery.zeroconf is None, flush=True)
     import subprocess
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while discovery.zeroconf is None:
             await asyncio.sleep(0.05)
     print("opened later", discovery.repairs(), flush=True)

@@ -63,7 +63,7 @@ async def test_a_further_release_prolongs_the_one_before(tmp_path, monkeypatch):
         await site.line.request(site.card(LIN_CARD))
         await asyncio.sleep(0.1)
         await site.line.request(site.card(WANG_CARD))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not (not_taken := await site.entries("AccessNotTaken")):
                 await asyncio.sleep(0.01)
         granted = await site.entries("AccessGranted")

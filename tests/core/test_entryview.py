@@ -76,7 +76,7 @@ async def test_a_recognizer_that_is_lost_is_told_on_the_live_stream_in_words(
     async with client.get("/api/events") as stream:
         state = {"recognizer": "face.faces", "state": "retrying", "text": "the camera worker ended"}
         await house.journal.record(Entry("RecognizerState", house.clock.now(), data=state), 10)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (line := (await stream.content.readline()).decode()).startswith("data:"):
                 pass
             while "RecognizerState" not in line:
@@ -112,7 +112,7 @@ async def test_what_a_plugin_shows_is_on_the_live_stream_and_among_the_doors_ent
     await sign_in(client, "committee")
     async with client.get("/api/events") as stream:
         await house.journal.record(Entry(NOT_LIVE, house.clock.now(), "gate", "gate-in", {}), 10)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while NOT_LIVE not in (line := (await stream.content.readline()).decode()):
                 pass
     assert json.loads(line.removeprefix("data:"))["shown"] is True

@@ -104,7 +104,7 @@ async def test_a_site_runs_its_recognizers_and_decides_what_they_see(site):
     house = await Menwei.open(site())
     try:
         await house.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (denied := await house.journal.read(kinds={"AccessDenied"})):
                 await asyncio.sleep(0.02)
         assert house.recognizers.states() == {"eye.seer": (DeviceState.READY, "")}

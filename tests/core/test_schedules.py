@@ -244,7 +244,7 @@ ical_like = st.lists(
     | ical_like
     | ical_like.map(lambda inner: f"BEGIN:VCALENDAR\r\n{inner}\r\nEND:VCALENDAR")
 )
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=settings.default.max_examples * 5 // 2)
 def test_any_calendar_text_compiles_or_is_told(text: str) -> None:
     for fault in check(ScheduleSpec(ical=text), SHANGHAI, TODAY):
         assert messages.t("zh-CN", fault.key, **fault.values)
@@ -376,7 +376,6 @@ def oracle(week: list[Any], special: list[Any], moment: float, zone: ZoneInfo) -
     special=specials,
     offsets=st.lists(st.integers(-20 * 86_400, 350 * 86_400), min_size=5, max_size=30),
 )
-@settings(max_examples=60, deadline=None)
 def test_the_compiled_table_agrees_with_the_rules(
     zone: ZoneInfo, week: list[Any], special: list[Any], offsets: list[int]
 ) -> None:
@@ -398,7 +397,6 @@ def test_the_compiled_table_agrees_with_the_rules(
 @given(
     start=st.integers(0, 300 * 1440), minutes=st.integers(1, 3 * 1440), probes=st.lists(st.integers(-1440, 4 * 1440), min_size=10)
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
 def test_an_event_holds_for_the_wall_clock_minutes_it_covers(
     zone: ZoneInfo, start: int, minutes: int, probes: list[int]
 ) -> None:

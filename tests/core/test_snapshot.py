@@ -191,7 +191,6 @@ def test_a_profile_defined_twice_is_an_error_and_nothing_changes():
     assert snapshot.rules_for("couriers", "gate") == ("days",)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.tuples(

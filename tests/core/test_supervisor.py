@@ -106,7 +106,7 @@ class Watched:
         return [state for changed, state, _ in self.changes if changed == id]
 
     async def until(self, seen):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not seen():
                 self._changed.clear()
                 await self._changed.wait()
@@ -243,7 +243,7 @@ async def test_a_driver_that_cannot_be_made_is_failed(error):
     failed = asyncio.Event()
     supervisor.on_change(lambda id, state, text: failed.set() if state is DeviceState.FAILED else None)
     await supervisor.start()
-    await asyncio.wait_for(failed.wait(), 10)
+    await asyncio.wait_for(failed.wait(), 60)
     assert type(error).__name__ in supervisor.text("gate")
     await supervisor.stop()
 
@@ -298,7 +298,7 @@ async def test_a_new_config_restarts_only_what_differs():
     await supervisor.start()
     await asyncio.sleep(0.01)
     await supervisor.replace({"a": kept.supervised(1), "b": changed.supervised(2), "d": new.supervised(1)})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any(state is not DeviceState.READY for state, _ in supervisor.states().values()):
             await asyncio.sleep(0.01)
     assert [len(device.started) for device in (kept, changed, gone, new)] == [1, 2, 1, 1]

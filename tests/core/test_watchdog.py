@@ -14,8 +14,8 @@ from plugin_folder import plugins  # noqa: F401
 
 pytestmark = pytest.mark.slow
 
-BLOCK = 0.4
-"""Seconds; the watchdog below notices after 0.1."""
+BLOCK = 1.0
+"""Seconds; the watchdog below notices after 0.1, as soon as its thread has the processor."""
 
 
 class Stalls:
@@ -27,19 +27,20 @@ class Stalls:
 
     def __call__(self, stall):
         self.told.append(stall)
-        if stall.over:
+        if stall.over and stall.seconds > BLOCK / 2:  # a busy machine makes short ones of its own
             self.over.set()
 
 
-async def watched(block, packages=()):
+async def watched(block, packages=(), *, named):
+    """What was told of the function that is named."""
     stalls = Stalls()
     watchdog = Watchdog(packages, stalls, late=0.1, beat=0.02)
     watchdog.start()
     await asyncio.sleep(0.05)
     block()
-    await asyncio.to_thread(stalls.over.wait, 5)
+    await asyncio.to_thread(stalls.over.wait, 60)
     watchdog.stop()
-    return stalls.told
+    return [stall for stall in stalls.told if stall.function == named]
 
 
 def sleep_here():
@@ -47,32 +48,32 @@ def sleep_here():
 
 
 async def test_the_blocking_line_is_named():
-    first, *_ = await watched(sleep_here)
+    first, *_ = await watched(sleep_here, named="sleep_here")
     line = inspect.getsourcelines(sleep_here)[1] + 1
-    assert (first.file, first.line, first.function) == (__file__, line, "sleep_here")
+    assert (first.file, first.line) == (__file__, line)
 
 
 async def test_a_stall_is_told_once_and_once_more_when_it_is_over():
-    told = [stall for stall in await watched(sleep_here) if stall.function == "sleep_here"]
+    told = await watched(sleep_here, named="sleep_here")
     assert [stall.over for stall in told] == [False, True]
     assert told[1].seconds > told[0].seconds > 0.1
 
 
 async def test_the_plugin_on_the_stack_is_named_not_the_library_it_blocks_in(plugins):  # noqa: F811
     home = plugins.package(
-        "menwei_slow", "import subprocess\ndef ask():\n    subprocess.run(['sleep', '0.4'])\n"
+        "menwei_slow", "import subprocess\ndef ask():\n    subprocess.run(['sleep', '1'])\n"
     )
     import menwei_slow
 
-    first, *_ = await watched(menwei_slow.ask, {"menwei_slow"})
-    assert (first.package, first.function) == ("menwei_slow", "ask")
+    first, *_ = await watched(menwei_slow.ask, {"menwei_slow"}, named="ask")
+    assert first.package == "menwei_slow"
     assert Path(first.file) == home / "__init__.py"
     assert "subprocess.run" in Path(first.file).read_text().splitlines()[first.line - 1]
 
 
 async def test_a_waiting_loop_is_not_taken_for_a_blocked_one():
     stalls = Stalls()
-    watchdog = Watchdog(on_stall=stalls, late=1.0, beat=0.01)
+    watchdog = Watchdog(on_stall=stalls, late=10.0, beat=0.01)
     watchdog.start()
     await asyncio.sleep(0.3)
     watchdog.stop()
@@ -80,17 +81,18 @@ async def test_a_waiting_loop_is_not_taken_for_a_blocked_one():
 
 
 async def test_a_machine_without_processor_time_is_not_blamed_on_a_line():
-    loop_thread = threading.get_ident()
+    loop, loop_thread, looked = asyncio.get_running_loop(), threading.get_ident(), asyncio.Event()
     seen = []
 
     def look():
         frame = sys._current_frames()[loop_thread]
         while not seen and frame is not None:
             seen.append(blame(frame, ()))
+        loop.call_soon_threadsafe(looked.set)
 
     timer = threading.Timer(0.1, look)
     timer.start()
-    await asyncio.sleep(0.3)
+    await looked.wait()
     timer.join()
     assert seen[0].idle
 
@@ -126,5 +128,5 @@ async def test_the_plugin_that_started_the_loop_is_not_blamed_for_what_runs_in_i
     def in_another_module():
         exec("time.sleep(seconds)", {"time": time, "seconds": BLOCK, "__name__": "elsewhere"})
 
-    first, *_ = await watched(lambda: in_another_module(), packages=["_pytest"])
+    first, *_ = await watched(lambda: in_another_module(), packages=["_pytest"], named="<module>")
     assert first.package == ""

@@ -173,7 +173,7 @@ yaml_like = st.text(
 
 
 @given(st.text() | yaml_like)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=settings.default.max_examples * 3)
 def test_any_text_is_data_or_problems(text: str) -> None:
     document = parse(text, "f")
     for problem in document.problems:
@@ -183,7 +183,7 @@ def test_any_text_is_data_or_problems(text: str) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=settings.default.max_examples * 2)
 def test_any_bytes_are_data_or_problems(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     document = read(write(tmp_path_factory.getbasetemp() / "any.yaml", data))
     assert (
@@ -201,7 +201,6 @@ trees = st.recursive(
 
 
 @given(st.dictionaries(st.text("abc", min_size=1), trees))
-@settings(max_examples=40, deadline=None)
 def test_what_a_yaml_writer_writes_is_read_back(data: dict[str, object]) -> None:
     # Quoted text, so that the writer's YAML 1.1 and our 1.2 mean the same.
     class Quoted(yaml.SafeDumper):

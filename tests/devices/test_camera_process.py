@@ -48,7 +48,7 @@ async def test_without_opencv_every_camera_is_told_and_it_is_a_repair(no_opencv)
     running = asyncio.create_task(service.run())
     told = []
     service.attach(parse("gate", "rtsp://127.0.0.1:1/x"), told.append)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not told:
             await asyncio.sleep(0.02)
     running.cancel()
@@ -62,7 +62,7 @@ async def test_a_worker_that_hangs_is_ended():
     begun = asyncio.Event()
     worker = WorkerProcess(lambda _message: begun.set(), silence=10.0)
     running = asyncio.create_task(worker.run())
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await begun.wait()  # it has begun, with OpenCV or without
         worker._silence = 0.5
         if not running.done():

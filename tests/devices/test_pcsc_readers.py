@@ -51,7 +51,7 @@ SERIAL = "1122334455667788"
 GET_UID, GET_RESIDENT = "FFCA000000", "0036000008"
 
 IMPATIENT = Times(first_retry=0.1, longest_retry=0.3, wake=0.05)
-BOUND = 15.0
+BOUND = 60.0
 """Seconds until a test gives up; on an idle machine everything here comes in less than two."""
 
 

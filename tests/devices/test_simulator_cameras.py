@@ -44,11 +44,11 @@ async def process(films: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process
     assert running.stdin is not None
     assert running.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             yield running, json.loads(await running.stdout.readline())["port"]
     finally:
         running.stdin.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await running.wait() == 0
 
 

@@ -28,7 +28,7 @@ from peers.street import Street
 
 pytestmark = pytest.mark.e2e
 
-BOUND = 30.0
+BOUND = 60.0
 CARD = "04A2B3C4"
 
 
@@ -152,7 +152,7 @@ async def test_access_releases_the_lock_and_names_the_passage_in_the_pulse_log(s
         await driven.driver.access("2", 3.0, deadline(), passage="yard/7/42")
         (pulse,) = street.pulses()
         assert (pulse.lock, pulse.seconds, pulse.passage) == ("2", 3.0, "yard/7/42")
-        assert await street.at().walk_through("2")
+        assert await street.at().walk_through("2", wait=BOUND)
         await driven.heard.wait("door_state", "2", DoorState.OPEN)
 
 
@@ -190,12 +190,11 @@ async def test_a_read_delivered_late_carries_its_true_moment(street: Street) -> 
         await street.at().delay(1.0)
         before = time.monotonic()
         await street.at().present(CARD)
-        presented = time.monotonic()
         await driven.heard.until(lambda: bool(driven.heard.cards()))
         delivered = time.monotonic()
         received = driven.heard.cards()[0][-1]
         assert delivered - before >= 1.0
-        assert before - 0.5 <= received <= presented + 0.1
+        assert before - 0.5 <= received <= delivered - 0.9
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from peers.street import Street
 
 pytestmark = pytest.mark.e2e
 
-BOUND = 30.0
+BOUND = 60.0
 
 
 async def test_every_controller_of_the_street_is_seen_by_mdns(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ async def test_every_acknowledged_pulse_is_in_the_log_after_kill_9(tmp_path: Pat
         await street.start()
         assert street.addresses["sim-gate"] == address
         await street.at().press_exit()
-        assert await street.at().walk_through()
+        assert await street.at().walk_through(wait=BOUND)
     assert [pulse.index for pulse in street.pulses(cause=None)] == list(range(1, len(logged) + 2))
 
 

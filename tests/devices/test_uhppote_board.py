@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import time
 from collections.abc import AsyncIterator
 from datetime import date, datetime
@@ -36,7 +37,7 @@ from peers.uhppote import SERIAL, BoardPeer, BoardProcess, free_port
 
 pytestmark = pytest.mark.e2e
 
-BOUND = 20.0
+BOUND = 60.0
 FIRST_CARD = 101_00000
 
 
@@ -159,9 +160,10 @@ async def test_an_event_whose_datagram_was_lost_is_read_soon(peer: BoardPeer, tm
     async with driven(peer, tmp_path) as program:
         await program.ready()
         peer.events.cut()
+        before = time.monotonic()
         await peer.present(1)
         await program.read(1)
-        assert time.monotonic() - program.received(1)[0] < 5.0
+        assert program.received(1)[0] > before - 5.0, "told as something of now"
 
 
 async def test_a_forged_event_reports_nothing(peer: BoardPeer, tmp_path: Path) -> None:
@@ -184,6 +186,12 @@ async def test_a_forged_event_reports_nothing(peer: BoardPeer, tmp_path: Path) -
 # ---------------------------------------------------------------------------------------------------------- power cuts
 
 
+def kept(folder: Path) -> list[str]:
+    """What the memory of the driver says on disk."""
+    file = folder / "memory" / "device.json"
+    return list(json.loads(file.read_text("utf-8")).values()) if file.exists() else []
+
+
 async def test_nothing_is_lost_or_doubled_across_power_cuts_on_either_side(
     peer: BoardPeer, tmp_path: Path
 ) -> None:
@@ -204,6 +212,8 @@ async def test_nothing_is_lost_or_doubled_across_power_cuts_on_either_side(
                 await peer.present(number)
             await program.until(lambda n=number: f"101,{n:05d}" in values(program))  # type: ignore[misc]
             await program.until(lambda n=number, s=seen, p=program: len(s) + len(values(p)) == n)  # type: ignore[misc]
+            # What was reported and is not on disk yet is told again by the next life, as old: that is no power cut of ours.
+            await program.until(lambda p=program: p.driver._log.place.text() in kept(tmp_path))  # type: ignore[misc]
             seen += values(program)
         if life % 2:
             for _ in range(3):
@@ -279,6 +289,7 @@ async def test_a_person_at_the_door_does_not_wait_for_the_history(peer: BoardPee
         await peer.present(number)
     async with driven(peer, tmp_path) as program:
         await program.ready()
+        connected = time.monotonic()
         await peer.slow(0.02)
         await peer.present(500)
         await program.read(500)
@@ -286,7 +297,7 @@ async def test_a_person_at_the_door_does_not_wait_for_the_history(peer: BoardPee
         await peer.slow(0)
         await program.read(200)
         assert sorted(values(program)) == [f"101,{n:05d}" for n in (*range(1, 201), 500)]
-        assert max(program.received(200)) < time.monotonic() - OLD + BOUND
+        assert max(program.received(200)) <= connected - OLD
 
 
 async def test_a_read_from_before_our_start_is_old_whatever_the_clock_says(
@@ -297,11 +308,11 @@ async def test_a_read_from_before_our_start_is_old_whatever_the_clock_says(
         await program.ready()
     await peer.present(1)
     await peer.wrong_clock(-1.0)
-    started = time.monotonic()
     async with driven(peer, tmp_path) as program:
         await program.ready()
+        connected = time.monotonic()
         await program.read(1)
-        assert program.received(1)[0] <= started - OLD + BOUND / 2
+        assert program.received(1)[0] <= connected - OLD
 
 
 async def test_a_full_disk_closes_no_door_and_is_told(

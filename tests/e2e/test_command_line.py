@@ -3,15 +3,12 @@
 import asyncio
 import json
 import os
-import signal
-import sys
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from menwei_simulator.controller import ControllerSpec
 from peers.street import Street
+from program import Program
 
 pytestmark = pytest.mark.e2e
 
@@ -28,58 +25,6 @@ profiles:
 """
 
 
-class Program:
-    """`menwei` with this folder's config; every call is a process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.environment = os.environ | {
-            "MENWEI_LANG": "en",
-            "MENWEI_CONFIG": str(folder / "config.yaml"),
-            "COLUMNS": "200",
-        }
-
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
-        pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "menwei",
-            *words,
-            cwd=self.folder,
-            env=self.environment,
-            stdout=pipe,
-            stderr=pipe,
-        )
-
-    async def __call__(self, *words: str, code: int = 0) -> str:
-        process = await self.start(*words)
-        async with asyncio.timeout(60):
-            out, err = await process.communicate()
-        assert process.returncode == code, (
-            f"menwei {' '.join(words)}: {process.returncode}\n{out.decode()}\n{err.decode()}"
-        )
-        return (out if code == 0 else out + err).decode()
-
-    async def json(self, *words: str):
-        return json.loads(await self(*words, "--json"))
-
-    @asynccontextmanager
-    async def running(self):
-        process = await self.start("run")
-        try:
-            async with asyncio.timeout(60):
-                line = (await process.stdout.readline()).decode()
-            assert "is running" in line, line + (await process.stderr.read()).decode()
-            yield process
-        finally:
-            if process.returncode is None:
-                process.send_signal(signal.SIGINT)
-            async with asyncio.timeout(30):
-                _, err = await process.communicate()
-            assert process.returncode == 0, err.decode()
-
-
 @pytest.fixture
 async def street(tmp_path):
     spec = ControllerSpec(f"sim-{os.getpid()}-gate")
@@ -90,11 +35,10 @@ async def street(tmp_path):
 
 @pytest.fixture
 def program(tmp_path, unused_tcp_port):
-    (tmp_path / "config.yaml").write_text(CONFIG.format(port=unused_tcp_port), "utf-8")
-    return Program(tmp_path)
+    return Program(tmp_path, CONFIG.format(port=unused_tcp_port))
 
 
-async def until(condition, seconds: float = 20.0):
+async def until(condition, seconds: float = 60.0):
     """Wait for a condition; what it last said is in the failure."""
     end = asyncio.get_running_loop().time() + seconds
     while True:
@@ -158,7 +102,7 @@ async def journal(program, door):
 
 async def test_a_query_by_person_needs_a_reason_and_is_recorded(program):
     holder = (await program.json("people", "add", "王建国"))["id"]
-    assert "--reason" in await program("journal", "show", "--holder", str(holder), code=1)
+    assert "--reason" in await program.said("journal", "show", "--holder", str(holder), code=1)
     await program("journal", "show", "--holder", str(holder), "--reason", "asked at the desk")
     await program("journal", "export", "--reason", "backup", "--to", "out.jsonl", "--who")
     entries = [json.loads(line) for line in (program.folder / "out.jsonl").read_text("utf-8").splitlines()]
@@ -168,14 +112,14 @@ async def test_a_query_by_person_needs_a_reason_and_is_recorded(program):
 
 async def test_a_second_service_on_the_same_data_is_refused_in_a_sentence(program):
     async with program.running() as first:
-        refused = await program("run", code=1)
-        assert str(first.pid) in refused
+        refused = await program.said("run", code=1)
+        assert str(first.process.pid) in refused
         assert "Traceback" not in refused
 
 
 async def test_ten_mistakes_in_one_config_are_ten_located_messages(program):
     (program.folder / "config.yaml").write_text(TEN_MISTAKES, "utf-8")
-    problems = json.loads((await program("check", "--json", code=1)).splitlines()[0])
+    problems = await program.json("check", code=1)
     assert len(problems) == 10
     assert len({(problem["line"], problem["path"]) for problem in problems}) == 10
     assert all(problem["file"].endswith("config.yaml") and problem["message"] for problem in problems)
@@ -201,7 +145,7 @@ schedules:
 async def test_nothing_is_written_when_the_connection_test_fails(program, street):
     await street.kill()
     before = sorted(path.name for path in program.folder.iterdir())
-    refused = await program("adopt", "no-such-device", "--door", "gate=小区门", code=1)
+    refused = await program.said("adopt", "no-such-device", "--door", "gate=小区门", code=1)
     assert "Traceback" not in refused
     assert sorted(path.name for path in program.folder.iterdir() if path.name != "var") == before
     assert not (program.folder / "adopted.yaml").exists()
@@ -210,11 +154,10 @@ async def test_nothing_is_written_when_the_connection_test_fails(program, street
 async def test_a_site_may_lie_in_a_folder_however_deep(tmp_path, unused_tcp_port):
     deep = tmp_path / ("deep-" * 12) / ("deeper-" * 12)
     deep.mkdir(parents=True)
-    (deep / "config.yaml").write_text(CONFIG.format(port=unused_tcp_port), "utf-8")
-    program = Program(deep)
+    program = Program(deep, CONFIG.format(port=unused_tcp_port))
     async with program.running():
         assert await program.json("people", "list") == []
 
 
 async def test_an_unknown_command_is_answered_with_the_nearest_one(program):
-    assert "people" in await program("peeple", code=2)
+    assert "people" in await program.said("peeple", code=2)

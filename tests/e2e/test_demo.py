@@ -260,7 +260,7 @@ async def test_ctrl_c_among_the_passers_by_ends_everything(tmp_path: Path) -> No
             out, err = await process.communicate()
         assert process.returncode == 0, (out.decode(), err.decode())
     assert "The accounts agree" in out.decode()
-    _gone, alive = psutil.wait_procs(started, timeout=10)
+    _gone, alive = await asyncio.to_thread(psutil.wait_procs, started, 60)
     assert not alive
     assert not ports & {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
     assert read_pulses(folder / "pulses.jsonl", cause=Cause.COMMAND), "nobody was let in"
@@ -274,7 +274,7 @@ async def test_a_demo_that_is_killed_takes_its_street_with_it(tmp_path: Path) ->
         assert len(started) == 2, "the program and the street"
         process.kill()
         await process.wait()
-    _gone, alive = await asyncio.to_thread(psutil.wait_procs, started, 20)
+    _gone, alive = await asyncio.to_thread(psutil.wait_procs, started, 60)
     assert not alive
 
 

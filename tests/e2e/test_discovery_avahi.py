@@ -40,7 +40,7 @@ async def main(interfaces, manifest):
     await discovery.start()
     for repair in discovery.repairs():
         print(json.dumps(["repair", repair.message]), flush=True)
-    await asyncio.sleep(120)
+    await asyncio.sleep(600)
 
 asyncio.run(main(json.loads(sys.argv[1]), sys.argv[2]))
 """
@@ -118,7 +118,7 @@ def looking(prefix, interfaces, manifest, log):
         yield process
 
 
-def told(log, wanted, seconds=40):
+def told(log, wanted, seconds=110):
     """Wait until `wanted(lines)` is true of what was told; returns the lines."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -3,11 +3,7 @@
 # ruff: noqa: E402 (what can be skipped is asked for before it is imported)
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import shutil
-import sys
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,6 +37,7 @@ from menwei_simulator.controller import ControllerSpec
 from peers import face_films, face_photos
 from peers.http_camera import HttpCamera
 from peers.street import Street
+from program import Program
 from street_site import TEST, running, until, write_config
 
 CONFIG = """\
@@ -112,28 +109,11 @@ async def test_missing_networks_are_said(tmp_path):
 # ------------------------------------------------------------------------------------------------------- from the list
 
 
-class Program:
-    """`menwei` with this folder's config; every call is a process of its own."""
-
-    def __init__(self, folder: Path, home: Path) -> None:
-        self.folder = folder
-        (folder / "config.yaml").write_text(CONFIG, "utf-8")
-        self.data = folder / "var"
-        place = models_folder(self.data)
-        place.parent.mkdir(parents=True)
-        place.symlink_to(home)
-
-    async def __call__(self, *words: str, code: int = 0) -> str:
-        path = os.pathsep.join(one for one in sys.path if one)
-        environment = os.environ | {"MENWEI_LANG": "en", "COLUMNS": "200", "PYTHONPATH": path}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "menwei", *words, cwd=self.folder, env=environment,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        async with asyncio.timeout(300):
-            out, err = await process.communicate()
-        assert process.returncode == code, f"{words}: {process.returncode}\n{out.decode()}\n{err.decode()}"
-        return out.decode()
+def program_with(folder: Path, home: Path) -> Program:
+    place = models_folder(folder / "var")
+    place.parent.mkdir(parents=True)
+    place.symlink_to(home)
+    return Program(folder, CONFIG)
 
 
 LIST = """\
@@ -147,7 +127,7 @@ P99,无名,n.jpg2,是,2026-03-01,否
 
 
 async def test_a_list_is_checked_entered_entered_again_and_one_of_it_withdraws(tmp_path, home, photos):
-    program = Program(tmp_path, home)
+    program = program_with(tmp_path, home)
     folder = tmp_path / "photos"
     (folder / "P01").mkdir(parents=True)
     for name in ("obama", "obama2", "obama3"):
@@ -163,11 +143,11 @@ async def test_a_list_is_checked_entered_entered_again_and_one_of_it_withdraws(t
             "--profile", "residents",
         )  # fmt: skip
 
-    dry = json.loads(await program("face", "enrol", "photos", "list.csv", "--dry-run", "--json", code=1))
+    dry = await program.json("face", "enrol", "photos", "list.csv", "--dry-run", code=1)
     assert (dry["would"], dry["enrolled"], dry["rejected"]) == (1, 0, 4)
     assert len(list((folder / "P01").iterdir())) == 3
 
-    told = json.loads(await program("face", "enrol", "photos", "list.csv", "--json", code=1))
+    told = await program.json("face", "enrol", "photos", "list.csv", code=1)
     assert (told["enrolled"], told["already"], told["rejected"]) == (1, 0, 4)
     reasons = {row["row"]: row["reason"] for row in told["rows"] if row["result"] == "rejected"}
     assert reasons == {
@@ -182,7 +162,7 @@ async def test_a_list_is_checked_entered_entered_again_and_one_of_it_withdraws(t
     assert "Fewer than three photos" in again
 
     mark = photos["obama"].read_bytes()[2000:2064]
-    files = [file for file in program.data.rglob("*") if file.is_file() and "models" not in file.parts]
+    files = [file for file in (tmp_path / "var").rglob("*") if file.is_file() and "models" not in file.parts]
     assert files
     assert [file.name for file in files if mark in file.read_bytes()] == []
 
@@ -194,7 +174,7 @@ async def test_a_list_is_checked_entered_entered_again_and_one_of_it_withdraws(t
 
     for name in ("obama", "obama2", "obama3"):  # the same paper does not bring back who has withdrawn
         shutil.copy(photos[name], folder / "P01" / f"{name}.jpg")
-    told = json.loads(await program("face", "enrol", "photos", "list.csv", "--json", code=1))
+    told = await program.json("face", "enrol", "photos", "list.csv", code=1)
     assert next(row for row in told["rows"] if row["row"] == 2)["reason"] == "face.consent.older"
 
 

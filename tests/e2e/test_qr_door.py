@@ -28,7 +28,7 @@ from menwei_camera.service import Cameras
 from menwei_simulator.controller import ControllerSpec
 from peers.http_camera import HttpCamera
 from peers.street import Street
-from street_site import TEST, recorded, running, until, write_config
+from street_site import TEST, WITHIN, recorded, running, until, write_config
 
 CODE = "MW1.yard.20260302.AAADWZ4X7K2QE.5Q2MABCDEFGHIJKL"
 PASSWORD = "s3cret-camera"
@@ -87,7 +87,7 @@ async def test_a_code_shown_to_the_camera_opens_the_door_and_is_in_no_file(tmp_p
         await visitor(house)
         await until(lambda: looking(house))
         camera.jpegs[:] = [frame(CODE)]
-        assert await street.at("sim-a").walk_through()
+        assert await street.at("sim-a").walk_through(wait=WITHIN)
         (granted,) = await recorded(house, "AccessGranted")
         assert granted.data["factors"] == ["QRCode"]
         assert granted.data["recognition"]["recognizer"] == "qr.codes"
@@ -101,7 +101,7 @@ async def test_a_foreign_code_is_told_and_leaves_no_entry(tmp_path):
     async with watched_gate(tmp_path) as (camera, street, house):
         await until(lambda: looking(house))
         camera.jpegs[:] = [frame("https://pay.example/9f3")]
-        assert await street.at("sim-a").shown("denied", reader="in")
+        assert await street.at("sim-a").shown("denied", reader="in", within=WITHIN)
         assert await house.journal.read(kinds={"AccessDenied", "AccessGranted"}) == []
 
 
@@ -112,7 +112,7 @@ async def test_after_a_crash_of_the_worker_the_door_opens_by_code_again(tmp_path
         cameras = house.service(Cameras)
         os.kill(cameras.worker_pid, signal.SIGSEGV)
         await until(lambda: cameras.crashes == 1)
-        await until(lambda: looking(house), 40)
+        await until(lambda: looking(house), 2 * WITHIN)
         camera.jpegs[:] = [frame(CODE)]
-        assert await street.at("sim-a").walk_through()
+        assert await street.at("sim-a").walk_through(wait=WITHIN)
         assert "s3cret" not in str([e.data for e in await house.journal.read(kinds={"DeviceState"})])

@@ -5,102 +5,46 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from menwei.serving import Serving
+from browser_site import LOOKS, BrowserSite, chromium, needs_browser, troubles
 from menwei_simulator.stage import Stage
 from menwei_wiring.service import Wiring
 from small_house import PASSWORD
 from wiring_door import BOARD, INSTALLER, Hands, play, unit_door
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER: the page of the wiring test is not tested"),
-]
-LOOKS = [
-    ("zh-CN", 360, "light"), ("zh-CN", 390, "dark"), ("zh-CN", 1280, "light"),
-    ("en", 360, "dark"), ("en", 390, "light"), ("en", 1280, "dark"),
-]  # fmt: skip
+pytestmark = needs_browser("the page of the wiring test is")
 
 
-class Phone:
-    """A browser at the console of the door's site; it keeps what the browser complained about."""
-
-    def __init__(self, site: Serving, browser: Browser) -> None:
-        self.site = site
-        self.browser = browser
-        self.complaints: list[str] = []
-
-    @asynccontextmanager
-    async def page(
-        self, language: str = "zh-CN", width: int = 390, scheme: Any = "light", **more: Any
-    ) -> AsyncIterator[Page]:
-        """Signed in as the installer."""
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": 800},
-            color_scheme=scheme,
-            locale=language,
-            base_url=self.site.server.url,
-            **more,
-        )
-        context.set_default_timeout(60_000)
-        page = await context.new_page()
-        page.on(
-            "console", lambda m: self.complaints.append(m.text) if m.type in {"error", "warning"} else None
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        await page.goto("/login")
-        await page.fill("[name=name]", "wang")
-        await page.fill("[name=password]", PASSWORD)
-        await page.locator("form[action^='/api/login'] button").click()
-        await page.wait_for_selector(".me a[href='/account']")
-        try:
-            yield page
-        finally:
-            await page.goto("about:blank")
-            await context.close()
-
-    async def sound(self, page: Page, what: str) -> None:
-        found = await Axe().run(page)
-        assert found.violations_count == 0, (what, found.generate_report())
-        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), what
+async def sound(page: Page, what: str) -> None:
+    assert await troubles(page, what) == []
 
 
 @asynccontextmanager
-async def phone(folder: Path) -> AsyncIterator[tuple[Phone, Stage]]:
-    async with unit_door(folder) as (site, stage), async_playwright() as playwright:
+async def phone(folder: Path) -> AsyncIterator[tuple[BrowserSite, Stage]]:
+    """A browser at the console of the door's site."""
+    async with unit_door(folder) as (site, stage), chromium() as browser:
         await site.house.accounts.create("wang", "installer", PASSWORD)
-        browser = await playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-        )
-        opened = Phone(site, browser)
-        try:
-            yield opened, stage
-        finally:
-            await browser.close()
+        opened = BrowserSite(site.house, site.server.url, browser)
+        yield opened, stage
     assert opened.complaints == []
 
 
 async def test_an_installer_with_a_telephone_proves_a_door_and_sees_each_wire_answer(tmp_path):
-    async with phone(tmp_path) as (there, stage), there.page() as page:
+    async with phone(tmp_path) as (there, stage), there.page("wang", width=390) as page:
         await page.goto("/wiring")
         await page.locator("a.whole[href='/wiring/doors/unit']").click()
         await page.get_by_role("button", name="开始测试").click()
         contact = page.locator("[data-step=contact]")
         await contact.get_by_role("button", name="开始").click()
-        assert await stage.walk_through(wait=20.0, open_for=1.0), "the test has released the lock"
+        assert await stage.walk_through(wait=60.0, open_for=1.0), "the test has released the lock"
         await expect(contact).to_have_attribute("data-outcome", "passed")
 
         reader = page.locator("[data-step='reader.unit-in']")
         await reader.get_by_role("button", name="开始").click()
         await expect(reader.locator(".prompt-now")).to_contain_text("请在“进门侧”的读卡器上刷卡")
-        await there.sound(page, "a step under way")
+        await sound(page, "a step under way")
         await stage.present("04A2B3C4", reader="out")
         await expect(reader.locator(".mend")).to_contain_text("两个读卡器接反了")
 
@@ -114,7 +58,7 @@ async def test_an_installer_with_a_telephone_proves_a_door_and_sees_each_wire_an
         await fire.locator("[name=reason]").fill("消防主机未通电")
         await fire.get_by_role("button", name="记下原因").click()
         await expect(fire).to_have_attribute("data-outcome", "skipped")
-        await there.sound(page, "between steps")
+        await sound(page, "between steps")
 
         await page.get_by_role("button", name="结束并生成报告").click()
         await page.wait_for_url("**/wiring/reports/1")
@@ -126,7 +70,7 @@ async def test_an_installer_with_a_telephone_proves_a_door_and_sees_each_wire_an
 
 async def test_the_page_and_the_report_are_for_anybody_on_any_screen(tmp_path):
     async with phone(tmp_path) as (there, stage):
-        wiring = there.site.house.service(Wiring)
+        wiring = there.house.service(Wiring)
         await wiring.begin(INSTALLER, "unit", BOARD)
         await play(wiring, Hands(stage), "contact")
         await play(wiring, Hands(stage, {"wiring.ask.power": "locked"}), "power")
@@ -134,14 +78,17 @@ async def test_the_page_and_the_report_are_for_anybody_on_any_screen(tmp_path):
         await wiring.finish(INSTALLER, "unit")
         await wiring.begin(INSTALLER, "unit", BOARD)
         for language, width, scheme in LOOKS:
-            async with there.page(language, width, scheme) as page:
+            async with there.page("wang", language, width, scheme) as page:
                 for place in ("/wiring", "/wiring/doors/unit", "/wiring/reports/1"):
                     await page.goto(place)
-                    await there.sound(page, f"{place} {language} {width} {scheme}")
+                    await sound(page, f"{place} {language} {width} {scheme}")
 
 
 async def test_without_javascript_the_test_goes_on_by_reloading(tmp_path):
-    async with phone(tmp_path) as (there, _), there.page(java_script_enabled=False) as page:
+    async with (
+        phone(tmp_path) as (there, _),
+        there.page("wang", width=390, java_script_enabled=False) as page,
+    ):
         await page.goto("/wiring/doors/unit")
         await page.get_by_role("button", name="开始测试").click()
         await page.locator("[data-step=power]").get_by_role("button", name="开始").click()
@@ -151,9 +98,9 @@ async def test_without_javascript_the_test_goes_on_by_reloading(tmp_path):
 
 async def test_what_somebody_else_does_at_the_test_shows_by_itself(tmp_path):
     async with phone(tmp_path) as (there, _):
-        wiring = there.site.house.service(Wiring)
+        wiring = there.house.service(Wiring)
         await wiring.begin(INSTALLER, "unit", BOARD)
-        async with there.page() as page:
+        async with there.page("wang", width=390) as page:
             await page.goto("/wiring/doors/unit")
             await wiring.skip("unit", "fire", "晚上再测")
             await expect(page.locator("[data-step=fire]")).to_have_attribute("data-outcome", "skipped")

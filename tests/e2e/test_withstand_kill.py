@@ -20,6 +20,7 @@ from menwei_simulator.controller import ControllerSpec
 from menwei_simulator.stage import Stage
 from peers import house_forks
 from peers.street import Street
+from program import Program
 from street_site import WITHIN, all_recorded, check_accounts, door, enter, running, write_config
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -50,7 +51,7 @@ async def forks(config: Path) -> AsyncIterator[Process]:
         yield process
     finally:
         process.stdin.close()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await process.wait()
 
 
@@ -125,16 +126,10 @@ async def test_menwei_run_itself_is_killed_and_starts_again(tmp_path: Path) -> N
             port = free.getsockname()[1]
         config.write_text(f"web: {{port: {port}}}\n" + config.read_text())
         for _ in range(REAL_KILLS):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "menwei", "run", "--config", str(config), stdout=asyncio.subprocess.DEVNULL
-            )  # fmt: skip
-            try:
+            async with Program(tmp_path).killed():
                 for stage in stages:
-                    assert await stage.served(within=60)
+                    assert await stage.served(within=120)
                 await crowds(stages, cards, chance, chance.uniform(0.1, 1.0))
-            finally:
-                process.kill()
-                await process.wait()
         async with running(config) as house:
             grants = await all_recorded(house, "AccessGranted")
         check_accounts(grants, street.pulses())

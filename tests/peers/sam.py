@@ -45,7 +45,7 @@ class Sam:
         process = self._process
         if process is not None and process.stdin is not None:
             process.stdin.close()
-            await asyncio.wait_for(process.wait(), 10)
+            await asyncio.wait_for(process.wait(), 60)
 
     async def lay(self, text: bytes, **ways: Any) -> None:
         """Lay a document down. `ways`: `leaves` after this command ("2001", "2002", "3001") without an answer to it;
@@ -72,7 +72,7 @@ class Sam:
 
     async def _line(self) -> dict[str, Any]:
         assert self._process is not None and self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), 10)
+        line = await asyncio.wait_for(self._process.stdout.readline(), 60)
         assert line, "the reader's process has ended"
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -365,7 +365,7 @@ class _Inside:
         await self.kill(signal.SIGKILL)
 
 
-async def _until(condition: Any, seconds: float = 15.0) -> None:
+async def _until(condition: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

@@ -128,7 +128,9 @@ def test_whoever_is_withdrawn_is_unknown_in_the_next_frame_at_every_camera():
 
 def test_new_templates_take_the_place_of_the_old_ones():
     door = Door(gate=ALWAYS)
-    door.tell("gate", EVERYBODY, Admit(frozenset({"anna"}), True), Known(Templates({"anna": [template(STRANGER)]})))
+    door.tell(
+        "gate", EVERYBODY, Admit(frozenset({"anna"}), True), Known(Templates({"anna": [template(STRANGER)]}))
+    )
     assert subjects(door.see("gate", Face(ANNA))) == []
     assert subjects(door.see("gate", Face(STRANGER, x=20))) == ["anna"]
 

@@ -4,66 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from menwei.web import Listen, Server, application
+from browser_site import BrowserSite, browser_site, needs_browser, routes_of, troubles
 from menwei_console import register_routes
 from menwei_tenancy.terms import Role
 from registration_house import RegistrationHouse, as_csv, number, person, registration_house, village
 from small_house import PASSWORD
 from tenancy_house import COMMITTEE, card
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER: the registration desk is not tested"),
-]
+pytestmark = needs_browser("the registration desk is")
 LOOKS = [("zh-CN", 360, "light"), ("en", 390, "dark"), ("zh-CN", 1280, "dark"), ("en", 1280, "light")]
 LIN, MAN, WANG = card("A1A1A1A1"), card("B2B2B2B2"), card("C3C3C3C3")
 
 
-@dataclass
-class Site:
-    house: RegistrationHouse
-    url: str
-    browser: Browser
-    complaints: list[str] = field(default_factory=list)
-
-    @asynccontextmanager
-    async def page(
-        self, path: str, language: str = "zh-CN", width: int = 1280, scheme: Any = "light"
-    ) -> AsyncIterator[Page]:
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, locale=language, base_url=self.url
-        )
-        page = await context.new_page()
-        page.on(
-            "console", lambda m: self.complaints.append(m.text) if m.type in {"error", "warning"} else None
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        await page.goto("/login")
-        await page.fill("[name=name]", "deng")
-        await page.fill("[name=password]", PASSWORD)
-        await page.locator("form[action^='/api/login'] button").click()
-        await page.wait_for_selector(".me a[href='/account']")
-        await page.goto(path)
-        try:
-            yield page
-        finally:
-            await page.goto("about:blank")
-            await context.close()
-
-
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
+async def site(tmp_path: Path) -> AsyncIterator[BrowserSite]:
     async with registration_house(tmp_path) as house:
         if house.messages.find("en", "console.cancel") is None:
             house.messages.add("menwei_console")
@@ -71,22 +31,8 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         await house.places()
         async with house.tenancy.transaction() as tx:
             await house.tenancy.places.put_flat(tx, COMMITTEE, "B1-1-1302", "B1-1", "1302室")
-        own = [route for plugin in house.plugins.values() for route in plugin.routes]
-        server = Server(application(house, [*own, *register_routes()]), Listen(port=0))
-        await server.start()
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-            )
-            served = Site(house, server.url, browser)
+        async with browser_site(house, [*routes_of(house), *register_routes()]) as served:
             yield served
-            await browser.close()
-        await server.stop()
-        assert served.complaints == []
-
-
-HAND = 0.8
-"""Seconds until a hand has the next document ready: by then the server knows that the page waits anew."""
 
 
 class Hands:
@@ -105,10 +51,14 @@ class Hands:
         self.acts += 1
 
     async def lay(self, name: str, document: str) -> None:
-        await asyncio.sleep(HAND)
-        await self.house.devices.lay(name, document)
+        """Until the name stands in the form: what is laid for a wait that the page has just given up is lost."""
+        field, reader = self.page.locator("form [name=name]"), ("board", "documents")
+        async with asyncio.timeout(60):
+            while await field.input_value() != name:
+                if self.house.devices.documents.wanted(reader):
+                    await self.house.devices.lay(name, document)
+                await asyncio.sleep(1.0)
         self.acts += 1
-        await expect(self.page.locator("form [name=name]")).to_have_value(name)
 
     async def touch(self, value: str) -> None:
         await expect(self.page.locator("dialog[open]")).to_be_visible()
@@ -121,9 +71,11 @@ class Hands:
         await expect(self.page.locator("dialog[open]")).to_have_count(0)
 
 
-async def test_a_family_is_registered_with_four_touches_and_three_for_each_further_member(site: Site) -> None:
+async def test_a_family_is_registered_with_four_touches_and_three_for_each_further_member(
+    site: BrowserSite,
+) -> None:
     house = site.house
-    async with site.page("/register") as page:
+    async with site.page("deng", path="/register") as page:
         hands = Hands(page, house)
         await expect(page.locator("#find")).to_be_focused()
         await hands.type("1-302")
@@ -164,10 +116,10 @@ async def test_a_family_is_registered_with_four_touches_and_three_for_each_furth
     assert sorted(one.document for one in people) == sorted(["", number(1)[-4:], number(2)[-4:]])
 
 
-async def test_what_is_refused_loses_nothing_and_escape_goes_to_another_flat(site: Site) -> None:
+async def test_what_is_refused_loses_nothing_and_escape_goes_to_another_flat(site: BrowserSite) -> None:
     house = site.house
     await house.people.add("别人", cards=[LIN], profiles=["residents"], actor=house.ACTOR)
-    async with site.page("/register") as page:
+    async with site.page("deng", path="/register") as page:
         hands = Hands(page, house)
         await hands.type("302")
         await hands.lay("林长生", number(1))
@@ -184,15 +136,13 @@ async def test_what_is_refused_loses_nothing_and_escape_goes_to_another_flat(sit
         await expect(page.locator("#find")).to_be_focused()
         await page.keyboard.type("9999")
         await expect(page.locator("[data-place]")).to_have_text("没有房屋")
-    site.complaints = [
-        text for text in site.complaints if "409" not in text
-    ]  # the browser's own line about it
+    site.expect_complaint("409")
 
 
-async def test_somebody_who_is_here_already_joins_and_is_not_entered_twice(site: Site) -> None:
+async def test_somebody_who_is_here_already_joins_and_is_not_entered_twice(site: BrowserSite) -> None:
     house = site.house
     flat = (await house.ask("places", "flat_of", "B1-1-302")).id
-    async with site.page("/register") as page:
+    async with site.page("deng", path="/register") as page:
         hands = Hands(page, house)
         await hands.type("302")
         await hands.lay("林长生", number(1))
@@ -212,32 +162,26 @@ async def test_somebody_who_is_here_already_joins_and_is_not_entered_twice(site:
 
 
 @pytest.mark.parametrize(("language", "width", "scheme"), LOOKS)
-async def test_the_pages_are_accessible_and_fit(site: Site, language: str, width: int, scheme: str) -> None:
-    house, troubles = site.house, []
+async def test_the_pages_are_accessible_and_fit(
+    site: BrowserSite, language: str, width: int, scheme: str
+) -> None:
+    house, found = site.house, []
     flat = (await house.ask("places", "flat_of", "B1-1-302")).id
     await house.living(flat, Role.LESSEE)
     for path in ("/register", "/register/import"):
-        async with site.page(path, language, width, scheme) as page:
+        async with site.page("deng", language, width, scheme, path=path) as page:
             if path == "/register":
                 await page.keyboard.type("302")
                 await expect(page.locator("#found [role=option]")).to_have_count(1)
-                await look(page, path + " searching", troubles)
+                found += await troubles(page, path + " searching")
                 await page.keyboard.press("Enter")
                 await expect(page.locator("form [name=name]")).to_be_visible()
             else:
                 await choose(page, as_csv([person(1, 到期日="soon", 身份="?"), person(2)]))
                 await page.locator("button[value=check]").click()
                 await expect(page.locator("[data-faults-table] tbody tr")).to_have_count(2)
-            await look(page, path, troubles)
-    assert troubles == []
-
-
-async def look(page: Page, what: str, troubles: list[str]) -> None:
-    scroll, inner = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-    if scroll > inner:
-        troubles.append(f"{what}: {scroll} px wide in {inner}")
-    found = await Axe().run(page)
-    troubles += [f"{what}: {v['id']}: {v['nodes'][0]['html'][:200]}" for v in found.response["violations"]]
+            found += await troubles(page, path)
+    assert found == []
 
 
 async def choose(page: Page, data: bytes) -> None:
@@ -246,9 +190,9 @@ async def choose(page: Page, data: bytes) -> None:
     )
 
 
-async def test_a_list_is_checked_shown_by_row_and_column_mended_and_entered(site: Site) -> None:
+async def test_a_list_is_checked_shown_by_row_and_column_mended_and_entered(site: BrowserSite) -> None:
     house = site.house
-    async with site.page("/register/import") as page:
+    async with site.page("deng", path="/register/import") as page:
         await choose(page, as_csv([person(1, 到期日="soon"), person(2)]))
         await page.locator("button[value=check]").click()
         row = page.locator("[data-faults-table] tbody tr")
@@ -267,10 +211,10 @@ async def test_a_list_is_checked_shown_by_row_and_column_mended_and_entered(site
     assert len(await house.people.list(limit=500)) == 240
 
 
-async def test_likely_duplicates_wait_for_a_tick(site: Site) -> None:
+async def test_likely_duplicates_wait_for_a_tick(site: BrowserSite) -> None:
     house = site.house
     data = as_csv([person(1, 身份证号="", 姓名="张伟"), person(2, 身份证号="", 姓名="张玮")])
-    async with site.page("/register/import") as page:
+    async with site.page("deng", path="/register/import") as page:
         await choose(page, data)
         await page.locator("button[value=check]").click()
         await expect(page.locator("[data-likely-table] tbody tr")).to_have_count(1)
@@ -282,7 +226,7 @@ async def test_likely_duplicates_wait_for_a_tick(site: Site) -> None:
 
 
 async def test_after_an_interruption_the_same_file_goes_on_where_it_was(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    site: BrowserSite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The connection is cut in the second part of two: the first is durable, of the second nothing is there."""
     from menwei_registration import api, service
@@ -297,7 +241,7 @@ async def test_after_an_interruption_the_same_file_goes_on_where_it_was(
             raise ConnectionResetError
 
     monkeypatch.setattr(api, "_line", cutting)
-    async with site.page("/register/import") as page:
+    async with site.page("deng", path="/register/import") as page:
         await choose(page, as_csv(village(60)))
         await page.locator("button[value=check]").click()
         await page.get_by_role("button", name="写入", exact=True).click()
@@ -306,25 +250,22 @@ async def test_after_an_interruption_the_same_file_goes_on_where_it_was(
         await page.get_by_role("button", name="写入", exact=True).click()
         await expect(page.locator("[data-notice]")).to_contain_text("人员 30 名，原有人员 30 名")
     assert len(await house.people.list(limit=100)) == 60
-    site.complaints = [
-        text for text in site.complaints if "ERR_" not in text
-    ]  # the browser's line about the cut
+    site.expect_complaint("ERR_")
 
 
 @pytest.mark.parametrize(("language", "width"), [("zh-CN", 360), ("en", 390), ("en", 1280)])
 async def test_a_navigation_with_more_places_than_fit_stays_within_the_page(
-    site: Site, language: str, width: int
+    site: BrowserSite, language: str, width: int
 ) -> None:
     """The committee's, with every plugin: some places are reached by pushing them sideways."""
-    async with site.page("/register", language, width) as page:
+    async with site.page("deng", language, width, path="/register") as page:
         await page.evaluate(
             "const nav = document.querySelector('.places'); const one = nav.lastElementChild;"
             "for (let count = 0; count < 10; count += 1) nav.append(one.cloneNode(true));"
         )
-        troubles: list[str] = []
-        await look(page, f"{width} px", troubles)
+        found = await troubles(page, f"{width} px")
         last = page.locator(".places a").last
         await last.scroll_into_view_if_needed()
         box = await last.bounding_box()
-    assert troubles == []
+    assert found == []
     assert box is not None and 0 <= box["x"] <= width - box["width"] + 1

@@ -1,11 +1,8 @@
 """A village's list entered: as a whole or not at all, twice is once, and every mistake by row and column."""
 
-# ruff: noqa: F811  fixtures are imported by their names
-
 from __future__ import annotations
 
 import json
-import shutil
 
 import pytest
 from aiohttp import CookieJar
@@ -19,7 +16,7 @@ from menwei_registration import service
 from menwei_tenancy.tables import buildings, flats, households, leases, members, passes
 from menwei_tenancy.terms import Role
 from registration_house import RegistrationHouse, as_csv, number, person, registration_house, village
-from small_house import HOUSE, empty_house, sign_in  # noqa: F401
+from small_house import HOUSE, sign_in
 from tenancy_house import at, card
 
 pytestmark = pytest.mark.slow
@@ -29,8 +26,7 @@ PATH = "/api/registration/import"
 
 
 @pytest.fixture
-async def house(tmp_path, empty_house):
-    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
+async def house(tmp_path):
     async with registration_house(tmp_path) as opened:
         yield opened
 

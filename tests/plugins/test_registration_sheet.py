@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
+from menwei_registration import sheet
 from menwei_registration.checking import Checked, Entry, check, valid_number
 from menwei_registration.likeness import likely, similar
 from menwei_registration.sheet import SheetError, read
@@ -104,11 +105,12 @@ class TestFiles:
     def test_what_is_no_list_is_one_sentence(self, data, key):
         assert refused(data) == key
 
-    def test_a_workbook_that_unpacks_to_far_more_is_not_unpacked(self):
+    def test_a_workbook_that_unpacks_to_far_more_is_not_unpacked(self, monkeypatch):
+        monkeypatch.setattr(sheet, "LARGEST_UNPACKED", 4_000_000)
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-            packed.writestr("xl/worksheets/sheet1.xml", b"0" * 300_000_000)
-        assert len(out.getvalue()) < 1_000_000
+            packed.writestr("xl/worksheets/sheet1.xml", b"0" * 4_000_001)
+        assert len(out.getvalue()) < 100_000
         assert refused(out.getvalue()) == "file.too_large"
 
     @given(st.binary(max_size=400))

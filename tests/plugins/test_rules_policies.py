@@ -371,7 +371,7 @@ async def test_the_last_door_is_forgotten_when_the_longest_way_has_passed():
     policy = world.make(Clone, distances={"gate": {"back": 0.35}}, speed=7.0)  # 50 ms
     await refusals(policy, into())
     assert policy.remembered == 1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while policy.remembered:
             await asyncio.sleep(0.01)
 

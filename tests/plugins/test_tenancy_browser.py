@@ -5,64 +5,39 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
-from menwei.web import Listen, Server, application
+from browser_site import LOOKS, BrowserSite, browser_site, needs_browser, routes_of, troubles
+from menwei_console import register_routes
 from menwei_tenancy.terms import Role
 from small_house import PASSWORD
 from tenancy_house import COMMITTEE, TenancyHouse, card, tenancy_house
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="NO BROWSER: the tenancy's pages are not tested"),
-]
-LOOKS = [
-    ("zh-CN", 360, "light"), ("zh-CN", 390, "dark"), ("zh-CN", 1280, "light"),
-    ("en", 360, "dark"), ("en", 390, "light"), ("en", 1280, "dark"),
-]  # fmt: skip
+pytestmark = needs_browser("the tenancy's pages are")
 LIN, WANG = card("A1A1A1A1"), card("B2B2B2B2")
 
 
 @dataclass
 class Site:
+    """The tenancy's house at a browser, and the flat in which somebody lives."""
+
     house: TenancyHouse
-    url: str
-    browser: Browser
+    browser: BrowserSite
     flat: int
-    complaints: list[str] = field(default_factory=list)
 
     @asynccontextmanager
     async def page(
         self, name: str, language: str = "zh-CN", width: int = 390, scheme: Any = "light"
     ) -> AsyncIterator[Page]:
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, locale=language, base_url=self.url
-        )
-        page = await context.new_page()
-        page.on(
-            "console", lambda m: self.complaints.append(m.text) if m.type in {"error", "warning"} else None
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: dialog.accept())
-        await page.goto("/login")
-        await page.fill("[name=name]", name)
-        await page.fill("[name=password]", self.house.first_password if name == "admin" else PASSWORD)
-        await page.locator("form[action^='/api/login'] button").click()
-        await page.wait_for_selector(".me a[href='/account']")
-        try:
+        async with self.browser.page(name, language, width, scheme) as page:
+            page.on("dialog", lambda dialog: dialog.accept())
             yield page
-        finally:
-            await page.goto("about:blank")
-            await context.close()
 
 
 @pytest.fixture
@@ -80,25 +55,13 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         cohabitant = await house.do("households", "add_member", home, Role.COHABITANT, name="王小明")
         await house.collect(cohabitant, WANG)
         await house.do("tenants", "link", cohabitant, tenant.id)
-        from menwei_console import register_routes
-
-        own = [route for plugin in house.plugins.values() for route in plugin.routes]
-        server = Server(application(house, [*own, *register_routes()]), Listen(port=0))
-        await server.start()
-        async with async_playwright() as playwright:
-            browser = await playwright.chromium.launch(
-                executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-gpu"]
-            )
-            served = Site(house, server.url, browser, flat)
-            yield served
-            await browser.close()
-        await server.stop()
-        assert served.complaints == []
+        async with browser_site(house, [*routes_of(house), *register_routes()]) as browser:
+            yield Site(house, browser, flat)
 
 
 @pytest.mark.parametrize(("language", "width", "scheme"), LOOKS)
 async def test_every_page_is_accessible_and_fits(site: Site, language: str, width: int, scheme: str) -> None:
-    axe, troubles = Axe(), []
+    found = []
     pages = {
         "admin": [
             "/households",
@@ -117,15 +80,8 @@ async def test_every_page_is_accessible_and_fits(site: Site, language: str, widt
                 await page.evaluate(
                     "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
                 )
-                scroll, inner = await page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-                if scroll > inner:
-                    troubles.append(f"{name} {path}: {scroll} px wide in {inner}")
-                found = await axe.run(page)
-                troubles += [
-                    f"{name} {path}: {v['id']}: {v['nodes'][0]['html'][:200]}"
-                    for v in found.response["violations"]
-                ]
-    assert troubles == []
+                found += await troubles(page, f"{name} {path}")
+    assert found == []
 
 
 async def test_a_landlord_ends_takes_back_and_extends_with_a_thumb(site: Site) -> None:

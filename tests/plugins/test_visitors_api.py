@@ -1,11 +1,8 @@
 """The visitors' API and pages, as residents, a guard and the committee use them over HTTP."""
 
-# ruff: noqa: F811  fixtures are imported by their names
-
 from __future__ import annotations
 
 import asyncio
-import shutil
 from typing import Any
 
 import pytest
@@ -18,7 +15,7 @@ from menwei.callers import CSRF_HEADER
 from menwei.openapi import describe
 from menwei.web import application
 from menwei_visitors.tables import TABLES, metadata
-from small_house import HOUSE, PASSWORD, empty_house, sign_in  # noqa: F401
+from small_house import HOUSE, PASSWORD, sign_in
 from visitors_house import FLAT, VisitorsHouse, at, visitors_house
 
 pytestmark = pytest.mark.slow
@@ -27,8 +24,7 @@ BASE = "/api/visitors"
 
 
 @pytest.fixture
-async def house(tmp_path, empty_house):
-    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
+async def house(tmp_path):
     async with visitors_house(tmp_path, per_flat=3) as opened:
         yield opened
 

@@ -1,10 +1,6 @@
 """Guests, couriers and their cards: where they pass, until when, and what is left of them the next day."""
 
-# ruff: noqa: F811  fixtures are imported by their names
-
 from __future__ import annotations
-
-import shutil
 
 import pytest
 from sqlalchemy import func, select
@@ -15,7 +11,6 @@ from menwei.model import Actor, Outcome
 from menwei.schema import credentials, holders, identifiers
 from menwei_visitors.tables import deletions, passes
 from menwei_visitors.words import Means, Purpose, VisitorError
-from small_house import empty_house  # noqa: F401
 from tenancy_house import at
 from visitors_house import FLAT, VisitorsHouse, card, visitors_house
 
@@ -25,14 +20,8 @@ ID_CARD = card("0123456789ABCDEF", "idcard")
 
 
 @pytest.fixture
-def home(tmp_path, empty_house):
-    shutil.copytree(empty_house, tmp_path, dirs_exist_ok=True)
-    return tmp_path
-
-
-@pytest.fixture
-async def house(home):
-    async with visitors_house(home) as opened:
+async def house(tmp_path):
+    async with visitors_house(tmp_path) as opened:
         yield opened
 
 
@@ -98,8 +87,8 @@ async def test_a_flat_that_no_way_leads_to_is_refused(house: VisitorsHouse):
     assert await refused(house.invite("  ")) == "visitors.which_flat"
 
 
-async def test_profiles_that_do_not_exist_are_a_repair_and_no_pass(home):
-    async with visitors_house(home, profiles=("nowhere",)) as house:
+async def test_profiles_that_do_not_exist_are_a_repair_and_no_pass(tmp_path):
+    async with visitors_house(tmp_path, profiles=("nowhere",)) as house:
         (repair,) = house.visitors.repairs()
         assert (repair.message, repair.values) == ("visitors.repair.profiles", {"profiles": "nowhere"})
         with pytest.raises(UnknownProfile):
@@ -107,8 +96,8 @@ async def test_profiles_that_do_not_exist_are_a_repair_and_no_pass(home):
         assert await count(house, holders) == 0, "nothing is half there"
 
 
-async def test_a_flat_invites_so_many_a_day_and_tomorrow_again(home):
-    async with visitors_house(home, per_flat=2) as house:
+async def test_a_flat_invites_so_many_a_day_and_tomorrow_again(tmp_path):
+    async with visitors_house(tmp_path, per_flat=2) as house:
         first = await house.invite()
         await house.invite()
         await house.end(first.id)
@@ -132,8 +121,8 @@ async def test_a_courier_passes_the_doors_for_couriers(house: VisitorsHouse):
     assert not await house.passes(house.digits(courier), "gate-in")
 
 
-async def test_where_no_doors_are_for_couriers_none_gets_a_pass(home):
-    async with visitors_house(home, courier_profiles=(), couriers=1) as house:
+async def test_where_no_doors_are_for_couriers_none_gets_a_pass(tmp_path):
+    async with visitors_house(tmp_path, courier_profiles=(), couriers=1) as house:
         assert await refused(house.courier()) == "visitors.no_doors"
 
 
@@ -145,12 +134,14 @@ class TestTheirOwnCard:
         house.time = at("2026-03-03 00:00")
         assert (await house.show(ID_CARD)).outcome is Outcome.DENIED
 
-    async def test_of_its_chip_number_a_keyed_hash_is_kept_and_nothing_else(self, house: VisitorsHouse, home):
+    async def test_of_its_chip_number_a_keyed_hash_is_kept_and_nothing_else(
+        self, house: VisitorsHouse, tmp_path
+    ):
         await house.invite(card=ID_CARD)
         async with house.rights.store.read() as connection:
             rows = (await connection.execute(select(identifiers))).all()
         assert [len(row.digest) for row in rows] == [16]
-        assert all(ID_CARD.value.encode() not in file.read_bytes() for file in home.glob("*.db*"))
+        assert all(ID_CARD.value.encode() not in file.read_bytes() for file in tmp_path.glob("*.db*"))
 
     async def test_touched_again_for_the_same_flat_it_is_the_same_pass(self, house: VisitorsHouse):
         assert await house.invite(card=ID_CARD) == await house.invite(card=ID_CARD)

@@ -142,7 +142,7 @@ class RecordedReports:
     async def decided(self, decision: BoardDecision) -> None:
         self._keep(self.decisions, decision)
 
-    async def until(self, seen: Any, seconds: float = 10.0) -> None:
+    async def until(self, seen: Any, seconds: float = 60.0) -> None:
         """Wait until `seen()` is true; raises `TimeoutError` with what was reported so far."""
         try:
             async with asyncio.timeout(seconds):
