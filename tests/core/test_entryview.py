@@ -129,6 +129,31 @@ async def test_a_plugins_own_kind_that_its_manifest_does_not_show_stays_out_of_t
     assert (await (await client.get("/api/recent")).json())["entries"] == []
 
 
+def test_what_any_plugin_here_shows_it_says_in_both_languages() -> None:
+    for name, found in installed().items():
+        shown = LoadedPlugin(name, found.manifest, PluginState.OK, package=found.package).shows
+        messages = Messages(strict=True)
+        if shown:
+            messages.add(found.package)
+        for kind in shown:
+            said = [messages.find(language, f"entry.{kind}") for language in ("zh-CN", "en")]
+            assert None not in said and len(set(said)) == 2, kind
+
+
+@pytest.mark.parametrize("kind", ["menwei_rules.CloneSuspected", "menwei_rules.PassbackViolated"])
+async def test_a_guard_sees_at_once_that_a_card_was_perhaps_copied_or_passed_back(
+    house: Any, client: Browser, kind: str
+) -> None:
+    found = installed()["rules"]
+    house.showing = LoadedPlugin("rules", found.manifest, PluginState.OK, package=found.package).shows
+    house.messages = Messages(strict=True)
+    for package in ("menwei_console", "menwei_rules"):
+        house.messages.add(package)
+    shown = await row(client, kind, seconds=20)
+    assert (shown["tone"], shown["shown"]) == ("warn", True)
+    assert shown["text"] == house.messages.t("zh-CN", f"entry.{kind}")
+
+
 def test_a_plugin_that_could_not_be_loaded_shows_nothing() -> None:
     manifest = installed()["face"].manifest
     broken = LoadedPlugin("face", manifest, PluginState.BROKEN, package="menwei_face")
