@@ -77,7 +77,7 @@ class Program:
         """For who talks to it while it runs; who starts it ends it."""
         return await asyncio.create_subprocess_exec(
             sys.executable, "-m", "menwei", *words, cwd=self.folder, env=self.environment,
-            stdin=stdin, stdout=stdout, stderr=stderr,
+            stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=_hears_ctrl_c,
         )  # fmt: skip
 
     async def ended(self, *words: str, code: int | None = 0) -> tuple[str, str]:
@@ -130,6 +130,11 @@ class Program:
             yield process
         finally:
             await kill(process)
+
+
+def _hears_ctrl_c() -> None:
+    """As at a terminal: where the tests run in the background of a shell, they ignore it, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 async def read_line(process: Process) -> str:
