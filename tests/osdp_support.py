@@ -17,13 +17,15 @@ from peers.osdp_pd import Readers, reader, wiegand26
 KEY_1, KEY_2, OTHER = "00112233445566778899aabbccddeeff", "10112233445566778899aabbccddeeff", "5a" * 15 + "00"
 FRESH = 1.2
 """Seconds after which a reader's reads count."""
+KEYPAD_TIMEOUT = 4
+"""Seconds of pause that end a number."""
 LOST = 90.0
 """Seconds within which a silent reader is given up; the library alone asks for nine."""
 
 
 def settings(path: str, **readers: dict[str, Any]) -> OsdpConfig:
     plans = readers or {"in": {"address": 1, "key": KEY_1, "outputs": 1}}
-    return OsdpConfig.model_validate({"port": path, "keypad_timeout": "4s", "readers": plans})
+    return OsdpConfig.model_validate({"port": path, "keypad_timeout": f"{KEYPAD_TIMEOUT}s", "readers": plans})
 
 
 TWO = {"in": {"address": 1, "key": KEY_1}, "out": {"address": 2, "key": KEY_2}}
@@ -46,6 +48,18 @@ class Bench:
             assert time.monotonic() < end, f"no card after trouble: {self.heard!r}"
             await self.readers.card(1, 26, wiegand26(1, number))
             await asyncio.sleep(FRESH + 0.2)
+
+    async def typed(self, keys: bytes, number: str) -> None:
+        """A number is typed, again and again as a person would, until it counts: of a reader whose session is lost for a
+        moment, on a busy machine, what was half typed is dropped."""
+        end = time.monotonic() + LOST
+        while ("in", number) not in self.heard.numbers:
+            assert time.monotonic() < end, f"not typed: {self.heard!r}"
+            for key in keys:
+                await self.readers.keys(1, bytes([key]))
+            tried = time.monotonic() + KEYPAD_TIMEOUT + 2 * FRESH
+            while ("in", number) not in self.heard.numbers and time.monotonic() < tried:
+                await asyncio.sleep(0.02)
 
     def repairs(self) -> list[str]:
         return [repair.message for repair in self.driver.repairs()]

@@ -15,7 +15,7 @@ import yaml
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
-from browser_site import WITHIN, chromium, needs_browser
+from browser_site import WITHIN, chromium, leave, needs_browser
 from menwei.cardformats import normalise
 from menwei.model import FOREVER
 from menwei.serving import Serving, serving
@@ -147,7 +147,7 @@ class Door:
         try:
             yield page
         finally:
-            await page.goto("about:blank")  # ends the stream before the context goes
+            await leave(page)
             await context.close()
 
     @asynccontextmanager
@@ -379,6 +379,7 @@ async def test_the_installer_pairs_and_revokes_in_the_console(door):
         page.on("dialog", lambda dialog: asyncio.ensure_future(dialog.accept()))
         await revoke.click()
         await expect(tablet.locator("body")).to_have_class("code")
+        await expect(revoke).to_have_count(0)
 
 
 async def usable_page(page: Page) -> None:
