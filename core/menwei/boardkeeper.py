@@ -241,9 +241,8 @@ class Keeper:
             found.due = min(found.due, holding.changes)
             found.within_a_day += holding.within_a_day
             if holding.card is not None:
-                want = before.get(
-                    digest
-                )  # most are as they were: less to make, and less garbage to look through
+                # Most are as they were: less to make, and less garbage to look through.
+                want = before.get(digest)
                 if want is None or (want.credential, want.holding) != (credential.id, holding.text):
                     want = Want(credential.id, holding.card, holding.text)
                 found.cards[digest] = want

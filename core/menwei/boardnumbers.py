@@ -14,9 +14,10 @@ from sqlalchemy import ColumnElement, Row, Select, delete, func, select
 
 from menwei import schema
 from menwei.changes import PutIdentifier
+from menwei.columns import among, chunks
 from menwei.keys import Keys
 from menwei.model import CredentialIdentifier, IdentifierType
-from menwei.store import Store, chunks
+from menwei.store import Store
 
 PAGE = 500
 """Rows read at once."""
@@ -86,12 +87,10 @@ class BoardNumbers:
                 last = rows[-1].digest
 
     async def sealed(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
+        query = select(NUMBERS.c.digest, NUMBERS.c.sealed)
         async with self._store.read() as connection:
-            for some in chunks(digests):
-                query = select(NUMBERS.c.digest, NUMBERS.c.sealed).where(NUMBERS.c.digest.in_(some))
-                found.update((row.digest, row.sealed) for row in (await connection.execute(query)).all())
-        return found
+            rows = await among(connection, query, NUMBERS.c.digest, digests)
+        return {row.digest: row.sealed for row in rows}
 
     async def known(self, digest: bytes) -> bool:
         return bool(await self.sealed([digest]))

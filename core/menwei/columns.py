@@ -1,4 +1,5 @@
-"""Columns that say whose data they hold, for the core's tables and every plugin's (`register_schema`).
+"""What the core's tables and every plugin's (`register_schema`) are made of and read with: columns that say whose data
+they hold, numbers for rows, and the rows that have one of many values.
 
 `check_declared` refuses a table with a column that does not say it; `column` makes one that does. With SQLAlchemy alone
 it is `Column(…, info={"personal": …, "retention": …})`.
@@ -6,10 +7,11 @@ it is `Column(…, info={"personal": …, "retention": …})`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import BigInteger, Column, Integer
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Row, Select, bindparam
 
 from menwei.randomness import Randomness
 
@@ -17,6 +19,8 @@ ID = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on every engine; on SQLite the row's own number, which needs no second index."""
 
 _BITS = 53
+_CHUNK = 500
+"""Values in one IN (…); SQLite before 3.32 allows 999."""
 
 
 def column(name: str, kind: Any, *rest: Any, keeps: str, personal: bool = False, **more: Any) -> Column[Any]:
@@ -35,6 +39,30 @@ def new_id() -> int:
         number = int.from_bytes(_random().take(7)) >> (56 - _BITS)
         if number:
             return number
+
+
+class Executes(Protocol):
+    """A connection or a transaction, the core's or a plugin's."""
+
+    async def execute(self, statement: Any, parameters: Any = None, /) -> Any: ...
+
+
+def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """Pieces short enough for one IN (…)."""
+    return [values[at : at + _CHUNK] for at in range(0, len(values), _CHUNK)]
+
+
+async def among(
+    reading: Executes, query: Select[Any], column: ColumnElement[Any], values: Iterable[Any]
+) -> list[Row[Any]]:
+    """The rows of a query in which the column has one of these values, however many they are. In no order: what the
+    query orders by holds within a piece of them."""
+    found: list[Row[Any]] = []
+    # One parameter for all values: thousands of them one by one cost more than reading the rows.
+    chosen = query.where(column.in_(bindparam("values", expanding=True)))
+    for some in chunks(list(dict.fromkeys(values))):
+        found.extend((await reading.execute(chosen, {"values": some})).all())
+    return found
 
 
 @cache

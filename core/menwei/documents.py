@@ -20,10 +20,11 @@ from sqlalchemy import select
 
 from menwei import schema
 from menwei.changes import RightsError, SetDocument
+from menwei.columns import among
 from menwei.keys import Keys, SealBroken
 from menwei.model import Actor, Document
 from menwei.rights import Rights
-from menwei.store import Store, Transaction, chunks
+from menwei.store import Store, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -101,13 +102,12 @@ class Documents:
         """Who is known by these numbers; `ended`: those who have left as well. Needs no key of a person."""
         wanted = {self._hash(number): number for number in numbers}
         found: dict[str, set[int]] = {}
+        query = select(HOLDERS.c.id, HOLDERS.c.document)
+        if not ended:
+            query = query.where(HOLDERS.c.ended.is_(None))
         async with self._store.read() as connection:
-            for some in chunks(list(wanted)):
-                query = select(HOLDERS.c.id, HOLDERS.c.document).where(HOLDERS.c.document.in_(some))
-                if not ended:
-                    query = query.where(HOLDERS.c.ended.is_(None))
-                for row in (await connection.execute(query)).all():
-                    found.setdefault(wanted[row.document], set()).add(row.id)
+            for row in await among(connection, query, HOLDERS.c.document, wanted):
+                found.setdefault(wanted[row.document], set()).add(row.id)
         return {number: frozenset(holders) for number, holders in found.items()}
 
     def last_four(self, holder: int, sealed: bytes | None) -> str:

@@ -112,6 +112,7 @@ def view(call: Call, entry: Recorded) -> EntryView:
     known = getattr(entry, "personal", None) if knows_people(call.who.role) else None
     personal: Mapping[str, Any] = known or {}
     text, detail = _words(call, entry)
+    plugins = entry.kind in call.house.shows()
     return EntryView(
         position=str(entry.position),
         kind=entry.kind,
@@ -123,8 +124,8 @@ def view(call: Call, entry: Recorded) -> EntryView:
         text=text,
         detail=detail,
         reasons=tuple(dict.fromkeys(check["reason"] for check in entry.data.get("checks", ()))),
-        tone=_tone(call, entry),
-        shown=entry.kind in shown(call.house) and entry.data.get("alarm") != "Normal",
+        tone=Tone.WARN if plugins else _tone(entry),
+        shown=(plugins or entry.kind in SHOWN) and entry.data.get("alarm") != "Normal",
         holder=personal.get("holder"),
         credential=personal.get("credential"),
         actor=personal.get("actor"),
@@ -142,12 +143,12 @@ def place(call: Call, door: str, access_point: str = "") -> str:
     return call.t("entry.place", door=name, point=point.name)
 
 
-def _tone(call: Call, entry: Recorded) -> Tone:
+def _tone(entry: Recorded) -> Tone:
     if entry.kind == "DoorAlarm":
         return _ALARM_TONES.get(str(entry.data.get("alarm")), Tone.BAD)
     if entry.kind == "DoorCommand" and entry.data.get("refused"):
         return Tone.WARN
-    return Tone.WARN if entry.kind in call.house.shows() else _TONES.get(entry.kind, Tone.PLAIN)
+    return _TONES.get(entry.kind, Tone.PLAIN)
 
 
 def _words(call: Call, entry: Recorded) -> tuple[str, str]:

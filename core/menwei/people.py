@@ -29,14 +29,14 @@ from menwei.changes import (
     UnknownCredential,
     UnknownHolder,
 )
-from menwei.columns import new_id
+from menwei.columns import among, new_id
 from menwei.documents import Documents
 from menwei.keys import Keys, ManagerPrivate
 from menwei.model import FOREVER, Actor, CredentialIdentifier, CredentialState, IdentifierType
 from menwei.newcomers import Entered, NewPerson, changes_for, external_hash, seal, sealed_columns
 from menwei.personal import SEALED, Person, opened_people, search_tokens
 from menwei.rights import Rights
-from menwei.store import Store, Transaction, chunks
+from menwei.store import Store, Transaction
 
 HOLDERS, CREDENTIALS, INDEX = schema.holders, schema.credentials, schema.holder_index
 PIN_DIGITS = range(4, 9)
@@ -388,9 +388,8 @@ class People:
             if unlocked is not None:
                 table = CREDENTIALS.c
                 labelled = select(table.id, table.label_sealed).where(table.label_sealed.is_not(None))
-                for some in chunks([row.id for row in rows]):
-                    found = await connection.execute(labelled.where(table.holder.in_(some)))
-                    labels.update((number, sealed) for number, sealed in found.all())
+                found = await among(connection, labelled, table.holder, [row.id for row in rows])
+                labels.update((row.id, row.label_sealed) for row in found)
         together = [(row, self._rights.snapshot.of_holder(row.id)) for row in rows]
         lasts = {row.id: self.documents.last_four(row.id, row.document_sealed) for row in rows}
         if unlocked is None:

@@ -51,6 +51,7 @@ from menwei.changes import (
     UnknownHolder,
     UnknownProfile,
 )
+from menwei.columns import among
 from menwei.keys import Keys
 from menwei.model import (
     FOREVER,
@@ -62,7 +63,7 @@ from menwei.model import (
     IdentifierType,
 )
 from menwei.snapshot import Delta, Snapshot, factor_bit, factors_of
-from menwei.store import Store, Transaction, chunks
+from menwei.store import Store, Transaction
 from menwei.writing import Writing
 
 log = structlog.get_logger(__name__)
@@ -176,20 +177,17 @@ class Rights:
     async def _touched_credentials(self, tx: Transaction, ids: Sequence[int]) -> dict[int, Credential | None]:
         """What the changed credentials are now, read back: the delta can not differ from a fresh load."""
         found: dict[int, Credential | None] = dict.fromkeys(ids)
-        for some in chunks(ids):
-            rows = (await tx.execute(_credentials().where(schema.credentials.c.id.in_(some)))).all()
-            carried = _carried().where(schema.credential_profiles.c.credential.in_(some))
-            profiles = _by_credential((await tx.execute(carried)).all(), self.snapshot)
-            found.update((row[0], _credential(row, profiles.get(row[0], ()))) for row in rows)
+        rows = await among(tx, _credentials(), schema.credentials.c.id, ids)
+        carried = await among(tx, _carried(), schema.credential_profiles.c.credential, ids)
+        profiles = _by_credential(carried, self.snapshot)
+        found.update((row[0], _credential(row, profiles.get(row[0], ()))) for row in rows)
         return found
 
     async def _touched_profiles(self, tx: Transaction, ids: Sequence[str]) -> dict[str, AccessProfile | None]:
         found: dict[str, AccessProfile | None] = dict.fromkeys(ids)
-        for some in chunks(ids):
-            known = select(schema.profiles.c.id).where(schema.profiles.c.id.in_(some))
-            names = (await tx.execute(known)).scalars().all()
-            rules = (await tx.execute(_rules().where(schema.profile_rules.c.profile.in_(some)))).all()
-            found.update((profile.id, profile) for profile in _profiles(names, rules))
+        known = await among(tx, select(schema.profiles.c.id), schema.profiles.c.id, ids)
+        rules = await among(tx, _rules(), schema.profile_rules.c.profile, ids)
+        found.update((profile.id, profile) for profile in _profiles([row.id for row in known], rules))
         return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -18,12 +18,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    Row,
-    Select,
     Table,
-    bindparam,
     event,
     insert,
     inspect,
@@ -43,8 +39,6 @@ CORE_MIGRATIONS = Path(__file__).with_name("migrations")
 BUSY_TIMEOUT = 5.0
 """Seconds. Only a backup or an sqlite shell ever holds the file beside us."""
 _WRITES = "menwei_writes"
-_CHUNK = 500
-"""Values in one IN (…); SQLite before 3.32 allows 999."""
 
 
 class StoreLocked(Exception):
@@ -80,14 +74,6 @@ class Transaction:
         if rows:
             statement = _upsert(self.connection.dialect.name, table, tuple(rows[0]), tuple(once))
             await self.execute(statement, list(rows))
-
-    async def rows(self, table: Table, column: ColumnElement[Any], values: Iterable[Any]) -> list[Row[Any]]:
-        """The rows of the table in which the column has one of these values."""
-        query = _chosen(table, column)
-        found: list[Row[Any]] = []
-        for some in chunks(list(dict.fromkeys(values))):
-            found.extend((await self.execute(query, {"some": some})).all())
-        return found
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call this once the transaction is durable, before the next writer starts; never after a rollback. It must
@@ -219,11 +205,6 @@ class ProcessLock:
         os.close(self._descriptor)
 
 
-def chunks(values: Sequence[Any]) -> list[Sequence[Any]]:
-    """Pieces short enough for one IN (…)."""
-    return [values[at : at + _CHUNK] for at in range(0, len(values), _CHUNK)]
-
-
 @lru_cache(maxsize=256)
 def _upsert(dialect: str, table: Table, columns: tuple[str, ...], once: tuple[str, ...]) -> Executable:
     """Made once: `excluded`, the row that could not be inserted, is a copy of the table, as dear as writing a hundred."""
@@ -237,11 +218,6 @@ def _upsert(dialect: str, table: Table, columns: tuple[str, ...], once: tuple[st
     if values:
         return statement.on_conflict_do_update(index_elements=key, set_=values)
     return statement.on_conflict_do_nothing(index_elements=key)
-
-
-@lru_cache(maxsize=256)
-def _chosen(table: Table, column: ColumnElement[Any]) -> Select[Any]:
-    return select(table).where(column.in_(bindparam("some", expanding=True)))
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:

@@ -41,9 +41,10 @@ from menwei.changes import (
     UnknownHolder,
     UnknownProfile,
 )
+from menwei.columns import among, chunks
 from menwei.keys import DIGEST_LENGTH
 from menwei.model import CredentialState
-from menwei.store import Transaction, chunks
+from menwei.store import Transaction
 
 HOLDERS, CREDENTIALS, IDENTIFIERS = schema.holders, schema.credentials, schema.identifiers
 CARRIED, PROFILES, RULES = schema.credential_profiles, schema.profiles, schema.profile_rules
@@ -99,7 +100,7 @@ class Writing:
             }
             for change in batch
         }
-        before = await self._tx.rows(HOLDERS, HOLDERS.c.id, list(rows))
+        before = await among(self._tx, select(HOLDERS), HOLDERS.c.id, rows)
         for held in before:
             row = rows[held.id]
             if (held.name_sealed, held.phone_sealed) == (row["name_sealed"], row["phone_sealed"]):
@@ -116,7 +117,7 @@ class Writing:
         wanted = {change.external_id for change in batch if change.external_id is not None}
         owners = {
             row.external_id: row.id
-            for row in await self._tx.rows(HOLDERS, HOLDERS.c.external_id, list(wanted))
+            for row in await among(self._tx, select(HOLDERS), HOLDERS.c.external_id, list(wanted))
         }
         for change in batch:
             if change.external_id is not None and owners.get(change.external_id, change.id) != change.id:
@@ -128,7 +129,9 @@ class Writing:
         await self._need_holders([change.holder for change in batch])
         alone = [change for change in batch if not change.shared]
         owners: dict[bytes, set[int]] = {}
-        for row in await self._tx.rows(HOLDERS, HOLDERS.c.document, [change.document for change in alone]):
+        for row in await among(
+            self._tx, select(HOLDERS), HOLDERS.c.document, [change.document for change in alone]
+        ):
             if row.ended is None:
                 owners.setdefault(row.document, set()).add(row.id)
         for change in alone:
@@ -155,7 +158,7 @@ class Writing:
     async def _remove_holders(self, batch: list[RemoveHolder]) -> None:
         ids = list(dict.fromkeys(change.id for change in batch))
         credentials = await self._touch_credentials_of(ids)
-        for row in await self._tx.rows(IDENTIFIERS, IDENTIFIERS.c.credential, credentials):
+        for row in await among(self._tx, select(IDENTIFIERS), IDENTIFIERS.c.credential, credentials):
             self.identifiers[row.digest] = None
         for some in chunks(ids):
             await self._tx.execute(
@@ -246,7 +249,9 @@ class Writing:
         for change in batch:
             if len(change.digest) != DIGEST_LENGTH:
                 raise RightsError(f"a digest has {DIGEST_LENGTH} bytes, this one {len(change.digest)}")
-        known = await self._tx.rows(IDENTIFIERS, IDENTIFIERS.c.digest, [change.digest for change in batch])
+        known = await among(
+            self._tx, select(IDENTIFIERS), IDENTIFIERS.c.digest, [change.digest for change in batch]
+        )
         owners = {row.digest: row.credential for row in known}
         credentials = await self._need_credentials(
             [*(change.credential for change in batch), *owners.values()]
@@ -274,7 +279,7 @@ class Writing:
 
     async def _remove_identifiers(self, batch: list[RemoveIdentifier]) -> None:
         digests = [change.digest for change in batch]
-        for row in await self._tx.rows(IDENTIFIERS, IDENTIFIERS.c.digest, digests):
+        for row in await among(self._tx, select(IDENTIFIERS), IDENTIFIERS.c.digest, digests):
             self.credentials.add(row.credential)
             self.identifiers[row.digest] = None
         for some in chunks(digests):
@@ -316,7 +321,7 @@ class Writing:
     # ---------------------------------------------------------------------------------------------------- lookups
 
     async def _need_holders(self, ids: Sequence[int]) -> dict[int, Any]:
-        found = {row.id: row for row in await self._tx.rows(HOLDERS, HOLDERS.c.id, ids)}
+        found = {row.id: row for row in await among(self._tx, select(HOLDERS), HOLDERS.c.id, ids)}
         for number in ids:
             if number not in found:
                 raise UnknownHolder(f"there is no holder {number}")
@@ -324,7 +329,7 @@ class Writing:
 
     async def _need_credentials(self, ids: Sequence[int]) -> dict[int, Any]:
         """Also marks them as touched."""
-        found = {row.id: row for row in await self._tx.rows(CREDENTIALS, CREDENTIALS.c.id, ids)}
+        found = {row.id: row for row in await among(self._tx, select(CREDENTIALS), CREDENTIALS.c.id, ids)}
         for number in ids:
             if number not in found:
                 raise UnknownCredential(f"there is no credential {number}")
@@ -333,13 +338,13 @@ class Writing:
 
     async def _need_profiles(self, names: set[str]) -> None:
         wanted = sorted(names - self._config_profiles)
-        known = {row.id for row in await self._tx.rows(PROFILES, PROFILES.c.id, wanted)}
+        known = {row.id for row in await among(self._tx, select(PROFILES), PROFILES.c.id, wanted)}
         for name in wanted:
             if name not in known:
                 raise UnknownProfile(f"there is no access profile {name!r}", profile=name)
 
     async def _touch_credentials_of(self, holders: Sequence[int]) -> list[int]:
-        found = [row.id for row in await self._tx.rows(CREDENTIALS, CREDENTIALS.c.holder, holders)]
+        found = [row.id for row in await among(self._tx, select(CREDENTIALS), CREDENTIALS.c.holder, holders)]
         self.credentials.update(found)
         return found
 

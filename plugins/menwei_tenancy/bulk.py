@@ -13,7 +13,7 @@ from datetime import date
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Table, bindparam, insert, select
+from sqlalchemy import Table, insert, select
 
 from menwei import (
     FOREVER,
@@ -24,7 +24,7 @@ from menwei import (
     Reading,
     Transaction,
 )
-from menwei.columns import new_id
+from menwei.columns import among, new_id
 from menwei_tenancy.service import Tenancy
 from menwei_tenancy.tables import (
     CardKind,
@@ -41,7 +41,6 @@ from menwei_tenancy.tables import (
 from menwei_tenancy.terms import Role, Term, term_of
 from menwei_tenancy.words import Acting, Flat, TenancyError, not_found
 
-_PART = 500
 _AT_ONCE = 250
 """People entered in one step: some 10 ms of the event loop at a time, which doors share. Smaller steps cost more in all."""
 _ROWS = 200
@@ -106,7 +105,7 @@ async def known(tenancy: Tenancy, reading: Reading, residents: Sequence[Resident
     blind = tenancy.context.tables.blind
     keys = {blind(f"member/{one.key}"): one.key for one in residents}
     homes = {blind(f"household/{one.household}"): one.household for one in residents}
-    found_members = await _rows(reading, select(members), members.c.external_id, list(keys))
+    found_members = await among(reading, select(members), members.c.external_id, keys)
     query = select(
         households.c.id,
         households.c.external_id,
@@ -116,7 +115,7 @@ async def known(tenancy: Tenancy, reading: Reading, residents: Sequence[Resident
         flats.c.external_id.label("flat"),
     ).join_from(households, leases, leases.c.household == households.c.id)
     query = query.join(flats, flats.c.id == leases.c.flat)
-    found_homes = await _rows(reading, query, households.c.external_id, list(homes))
+    found_homes = await among(reading, query, households.c.external_id, homes)
     return Known(
         {keys[row.external_id]: row for row in found_members},
         {homes[row.external_id]: row for row in found_homes},
@@ -353,7 +352,7 @@ def _kind(one: Resident) -> CardKind:
 async def _landlords(tenancy: Tenancy, tx: Transaction, names: Iterable[str]) -> dict[str, int]:
     blind = tenancy.context.tables.blind
     hashes = {blind("landlord/" + name): name for name in names}
-    found = await _rows(tx, select(landlords), landlords.c.external_id, list(hashes))
+    found = await among(tx, select(landlords), landlords.c.external_id, hashes)
     owners = {hashes[row.external_id]: int(row.id) for row in found}
     if len(owners) < len(hashes):
         raise not_found("landlord")
@@ -361,7 +360,7 @@ async def _landlords(tenancy: Tenancy, tx: Transaction, names: Iterable[str]) ->
 
 
 async def _places(tx: Transaction, table: Table, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    rows = await _rows(tx, select(table), table.c.external_id, list(wanted))
+    rows = await among(tx, select(table), table.c.external_id, wanted)
     return {row.external_id: row for row in rows}
 
 
@@ -384,14 +383,6 @@ async def _insert_places(
 async def _insert(tx: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     for some in (rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS)):
         await tx.execute(insert(table), some)
-
-
-async def _rows(reading: Reading, query: Any, column: Any, values: Sequence[Any]) -> list[Any]:
-    found: list[Any] = []
-    chosen = query.where(column.in_(bindparam("some", expanding=True)))
-    for some in (values[at : at + _PART] for at in range(0, len(values), _PART)):
-        found += (await reading.execute(chosen, {"some": some})).all()
-    return found
 
 
 __all__ = ["Known", "Placed", "Resident", "Room", "has_card", "known", "put_residents", "put_rooms", "terms"]

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from menwei import Reading
+from menwei.columns import among
 from menwei_tenancy.places import Places, flat_rows
 from menwei_tenancy.tables import LeaseState, buildings, flats, leases, units
 from menwei_tenancy.words import Acting, Flat
 
-_PART = 500
 _LOOKED_AT = 500
 """Flats that a search looks at before it puts the likeliest first."""
 _TOKENS = re.compile(r"[0-9]+|[^\W\d_]+")
@@ -100,15 +100,8 @@ def running(today: date) -> ColumnElement[bool]:
 
 async def living(reading: Reading, today: date, numbers: Sequence[int]) -> Mapping[int, int]:
     """How many households have a running lease of each of these flats; flats without one are left out."""
-    found: dict[int, int] = {}
-    for some in (numbers[at : at + _PART] for at in range(0, len(numbers), _PART)):
-        query = (
-            select(leases.c.flat, func.count().label("homes"))
-            .where(leases.c.flat.in_(some), running(today))
-            .group_by(leases.c.flat)
-        )
-        found.update({row.flat: int(row.homes) for row in (await reading.execute(query)).all()})
-    return found
+    homes = select(leases.c.flat, func.count().label("homes")).where(running(today)).group_by(leases.c.flat)
+    return {row.flat: int(row.homes) for row in await among(reading, homes, leases.c.flat, numbers)}
 
 
 async def by_building(reading: Reading, acting: Acting, today: date) -> list[BuildingCount]:

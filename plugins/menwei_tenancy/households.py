@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Select, delete, exists, insert, select, update
 
 from menwei import Change, Context, Credential, CredentialState, Reading, SetState, SetValidity, Transaction
-from menwei.columns import new_id
+from menwei.columns import among, new_id
 from menwei_tenancy.places import Places
 from menwei_tenancy.tables import (
     LeaseState,
@@ -31,9 +31,6 @@ from menwei_tenancy.words import Acting, Household, Lease, Member, Pass, Tenancy
 
 UNDO_SECONDS = 600.0
 """Ten minutes in which a check-out of the wrong flat can be taken back."""
-
-_ROLES = tuple(Role)
-"""A household is read out in this order: whoever holds the lease first. Numbers of members are random."""
 
 
 class Households:
@@ -294,7 +291,7 @@ class Households:
         return Household(
             household,
             lease,
-            tuple(sorted((_member(row) for row in rows), key=lambda member: _ROLES.index(member.role))),
+            tuple(_member(row) for row in rows),
             tuple(
                 Pass(credential, row.member, row.kind) for row, credential in found if credential is not None
             ),
@@ -396,9 +393,8 @@ class Households:
 
     async def _given(self, tx: Transaction, numbers: Sequence[int]) -> Mapping[int, list[Any]]:
         found: dict[int, list[Any]] = {}
-        for some in (numbers[at : at + 500] for at in range(0, len(numbers), 500)):
-            for row in (await tx.execute(select(passes).where(passes.c.member.in_(some)))).all():
-                found.setdefault(row.member, []).append(row)
+        for row in await among(tx, select(passes), passes.c.member, numbers):
+            found.setdefault(row.member, []).append(row)
         return found
 
     # -------------------------------------------------------------------------------------------------------- inside

@@ -18,7 +18,7 @@ from menwei import (
     Transaction,
     is_random,
 )
-from menwei.columns import new_id
+from menwei.columns import among, new_id
 from menwei_tenancy.households import Households
 from menwei_tenancy.places import Places
 from menwei_tenancy.tables import CardKind, collections, members, passes
@@ -194,19 +194,11 @@ class Passes:
     async def _concerned(self, reading: Reading, made: Mapping[int, int]) -> frozenset[int]:
         """Of these credentials (to holders), those that are a member's or whose holder is one; a few statements for an
         import of thousands of people who are not members yet."""
-        numbers = list(made)
-        found: set[int] = set()
-        for some in (numbers[at : at + 500] for at in range(0, len(numbers), 500)):
-            held = select(passes.c.credential).where(passes.c.credential.in_(some))
-            found.update((await reading.execute(held)).scalars())
-            theirs = {made[number] for number in some}
-            living = set(
-                (
-                    await reading.execute(select(members.c.holder).where(members.c.holder.in_(theirs)))
-                ).scalars()
-            )
-            found.update(number for number in some if made[number] in living)
-        return frozenset(found)
+        given = await among(reading, select(passes.c.credential), passes.c.credential, made)
+        theirs = await among(reading, select(members.c.holder), members.c.holder, made.values())
+        living = {row.holder for row in theirs}
+        found = {row.credential for row in given}
+        return frozenset(found | {number for number, holder in made.items() if holder in living})
 
     async def _within_the_year(
         self, reading: Reading, credential: int, holder: int | None, valid_to: float

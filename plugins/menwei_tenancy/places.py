@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Select, Table, insert, select, update
 
 from menwei import Context, Reading, SetProfiles, Transaction
-from menwei.columns import new_id
+from menwei.columns import among, new_id
 from menwei_tenancy.tables import buildings, flats, landlords, leases, members, passes, units
 from menwei_tenancy.words import Acting, Flat, TenancyError, not_found
 
@@ -181,17 +181,16 @@ class Places:
         ]
         found = (await tx.execute(flat_rows().where(inside == number))).all()
         profiles = {row.id: self.flat_from(row).profiles for row in found}
-        changes = []
-        for some in [list(profiles)[at : at + 500] for at in range(0, len(profiles), 500)]:
-            query = (
-                select(passes.c.credential, leases.c.flat)
-                .join_from(passes, members, passes.c.member == members.c.id)
-                .join(leases, leases.c.household == members.c.household)
-                .where(leases.c.flat.in_(some))
-            )
-            for row in (await tx.execute(query)).all():
-                if self._context.rights.credential(row.credential) is not None:
-                    changes.append(SetProfiles(row.credential, profiles[row.flat]))
+        given = (
+            select(passes.c.credential, leases.c.flat)
+            .join_from(passes, members, passes.c.member == members.c.id)
+            .join(leases, leases.c.household == members.c.household)
+        )
+        changes = [
+            SetProfiles(row.credential, profiles[row.flat])
+            for row in await among(tx, given, leases.c.flat, profiles)
+            if self._context.rights.credential(row.credential) is not None
+        ]
         await self._context.rights.apply(tx, changes, by=acting.actor)
 
     async def _number(self, tx: Transaction, table: Table, external_id: str, what: str) -> int:

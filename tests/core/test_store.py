@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
 
 from menwei import schema
+from menwei.columns import among
 from menwei.keys import KeyMismatch
 from menwei.schema import Undeclared
 from menwei.store import CORE_MIGRATIONS, Store, StoreLocked, StoreTooNew
@@ -244,3 +245,12 @@ async def test_an_undeclared_column_is_refused_by_name(tmp_path, store):
     Table("passes", metadata, *columns, info={"subject": "holder"})
     with pytest.raises(Undeclared, match=r"passes\.phone.*retention"):
         await store.migrate("visitors", metadata, tmp_path)
+
+
+async def test_rows_are_found_among_more_values_than_one_statement_takes(store):
+    ids = [f"profile-{number:04}" for number in range(1203)]
+    async with store.transaction() as tx:
+        await tx.upsert(PROFILES, [{"id": id} for id in ids])
+        found = await among(tx, select(PROFILES.c.id), PROFILES.c.id, [*ids, *ids, "nobody"])
+        assert sorted(row.id for row in found) == ids
+        assert await among(tx, select(PROFILES.c.id), PROFILES.c.id, ()) == []

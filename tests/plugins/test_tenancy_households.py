@@ -485,17 +485,6 @@ async def test_who_is_removed_by_the_privacy_desk_leaves_no_row_behind(house):
         await house.ask("households", "household", household)
 
 
-async def test_a_household_is_read_out_with_whoever_holds_the_lease_first(house):
-    flat = await house.places()
-    household = await house.do("households", "move_in", flat, None, date(2026, 6, 30))
-    for role in (Role.CARER, Role.COHABITANT, Role.LESSEE, Role.CO_APPLICANT, Role.COHABITANT, Role.GUARDIAN):
-        await house.do("households", "add_member", household, role, name="某人", until=date(2026, 5, 1))
-    found = await house.ask("households", "household", household)
-    assert [member.role for member in found.members] == [
-        "lessee", "co-applicant", "cohabitant", "cohabitant", "carer", "guardian"
-    ]  # fmt: skip
-
-
 # ------------------------------------------------------------------------------------------------------- external ids
 
 

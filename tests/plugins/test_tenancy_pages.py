@@ -177,6 +177,18 @@ async def test_people_of_one_role_and_their_cards_stand_in_the_order_they_came(b
     assert page.index("甲") < page.index("乙") < page.index("丙")
 
 
+async def test_a_household_is_read_out_with_whoever_holds_the_lease_first(backwards, house, client):
+    await sign_in(client)
+    flat = await house.places()
+    home = await house.do("households", "move_in", flat, None, date(2026, 6, 30))
+    for role in (Role.CARER, Role.COHABITANT, Role.LESSEE, Role.CO_APPLICANT, Role.COHABITANT, Role.GUARDIAN):
+        await house.do("households", "add_member", home, role, name="某人", until=date(2026, 5, 1))
+    answer = await client.get(f"/api/tenancy/households/{home}")
+    assert [member["role"] for member in (await answer.json())["members"]] == [
+        "lessee", "co-applicant", "cohabitant", "cohabitant", "carer", "guardian"
+    ]  # fmt: skip
+
+
 async def test_rights_that_end_together_are_listed_flat_by_flat(backwards, house, client):
     await sign_in(client)
     first = await house.places()
