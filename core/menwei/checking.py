@@ -1,7 +1,8 @@
 """`menwei check`: everything that would be wrong at a start, found before the doors are.
 
-The files first (`config.py`); when they are in order, the plugins they name are loaded and the options of every device,
-policy and plugin are checked against the plugin's own models. Nothing is connected and no data is opened.
+The files (`config.py`), and the options of every device, policy and plugin against the plugin's own models: all of it in
+one run, also where there are other mistakes. What the parts have against each other (a door's form and its device, a
+camera that nothing looks through) is looked at when each is in order. Nothing is connected and no data is opened.
 """
 
 from __future__ import annotations
@@ -16,55 +17,75 @@ from menwei import certificate
 from menwei.boardchecks import board_faults
 from menwei.config import Loaded, Problem, load
 from menwei.forms import unseen
-from menwei.loader import LoadedPlugin, PluginState
+from menwei.loader import LoadedPlugin
 from menwei.loader import load as load_plugins
+from menwei.manifest import Explained
 from menwei.messages import Messages
 from menwei.model import AccessPoint
 from menwei.plugin import Driver, Recognizer
 from menwei.problems import Fault, Words
+from menwei.settings import Settings
 from menwei.site import build_site, door_missing
 
 
 def check_all(config: Path) -> list[Problem]:
     """Every problem, in the order of the file; empty when the site can start as it is configured."""
     loaded = load(config)
-    if loaded.config is None:
+    settings = loaded.sound
+    if settings is None:
         return list(loaded.problems)
-    plugins = load_plugins(loaded.config.plugins)
+    plugins = load_plugins(settings.plugins)
+    drivers = {cls.name: cls for plugin in plugins.values() for cls in plugin.drivers}
     found = [
+        *loaded.problems,
         *_plugins(loaded, plugins),
-        *_drivers(loaded, plugins),
-        *_policies(loaded, plugins),
+        *_drivers(loaded, settings, drivers),
+        *_policies(loaded, settings, plugins),
         *_notifiers(loaded, plugins),
-        *_cameras(loaded, plugins),
-        *_recognizers(loaded, plugins),
-        *_forms(loaded, plugins),
-        *_tls(loaded),
     ]
-    return sorted(found, key=lambda problem: (problem.file, problem.line, problem.column))
+    if loaded.config is not None:
+        found += [
+            *_boards(loaded, drivers),
+            *_cameras(loaded, plugins),
+            *_recognizers(loaded, plugins),
+            *_forms(loaded, drivers),
+            *_tls(loaded),
+        ]
+    return sorted(found, key=lambda one: (one.file != str(config), one.file, one.line, one.column))
 
 
 def _plugins(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
-    broken = [plugin for plugin in plugins.values() if plugin.state is not PluginState.OK]
-    return [
-        loaded.problem(Fault(("plugins", plugin.name), "config.plugin_failed", {"detail": plugin.error}))
-        for plugin in broken
-    ]
+    found = []
+    for plugin in plugins.values():
+        for failure in plugin.failures:
+            fault = Fault(("plugins", plugin.name), "config.plugin_failed", {"detail": failure.text("en")})
+            found.append(replace(loaded.problem(fault), words=_as_told(failure)))
+    return found
 
 
-def _drivers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
-    assert loaded.config is not None
-    drivers = {cls.name: cls for plugin in plugins.values() for cls in plugin.drivers}
+def _as_told(failure: Explained) -> Words:
+    """A failure in whatever language it is asked for."""
+
+    def words(language: str, _key: str, /, **_: object) -> str:
+        return failure.text(language)
+
+    return words
+
+
+def _drivers(loaded: Loaded, settings: Settings, drivers: Mapping[str, type[Driver]]) -> list[Problem]:
     found: list[Problem] = []
-    for device, section in loaded.config.devices.items():
+    for device, section in settings.devices.items():
         if section.driver not in drivers:
             names = {"driver": section.driver, "known": ", ".join(sorted(drivers)) or "–"}
             found.append(loaded.problem(Fault(("devices", device, "driver"), "config.no_driver", names)))
             continue
         options = loaded.check_plugin_options(("devices", device), drivers[section.driver].Config)
         found += options if isinstance(options, list) else []
-    deciding = [loaded.problem(fault) for fault in board_faults(loaded, drivers)]
-    return found + _deciders(loaded, drivers) + deciding
+    return found
+
+
+def _boards(loaded: Loaded, drivers: Mapping[str, type[Driver]]) -> list[Problem]:
+    return _deciders(loaded, drivers) + [loaded.problem(fault) for fault in board_faults(loaded, drivers)]
 
 
 def _deciders(loaded: Loaded, drivers: Mapping[str, type[Driver]]) -> list[Problem]:
@@ -83,11 +104,10 @@ def _deciders(loaded: Loaded, drivers: Mapping[str, type[Driver]]) -> list[Probl
     return found
 
 
-def _policies(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
-    assert loaded.config is not None
+def _policies(loaded: Loaded, settings: Settings, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
     policies = {f"{plugin.name}.{cls.name}": cls for plugin in plugins.values() for cls in plugin.policies}
     found: list[Problem] = []
-    for name, section in loaded.config.policies.items():
+    for name, section in settings.policies.items():
         if section.policy not in policies:
             names = {"policy": section.policy, "known": ", ".join(sorted(policies)) or "–"}
             found.append(loaded.problem(Fault(("policies", name, "policy"), "config.no_policy", names)))
@@ -142,11 +162,10 @@ def _tls(loaded: Loaded) -> list[Problem]:
     return []
 
 
-def _forms(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
+def _forms(loaded: Loaded, drivers: Mapping[str, type[Driver]]) -> list[Problem]:
     """Doors that lack what their form needs, call a part seen that their device's driver can not see, or name a lock
     where there can be none."""
     assert loaded.config is not None
-    drivers = {cls.name: cls for plugin in plugins.values() for cls in plugin.drivers}
     site, found = build_site(loaded.config), []
     for door in site.doors.values():
         for lack in door_missing(site, door):

@@ -137,7 +137,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     from menwei.journal import JournalError
     from menwei.keys import KeyTrouble
     from menwei.store import StoreLocked, StoreTooNew
-    from menwei.web import NotLoopback
+    from menwei.web import CannotListen, NotLoopback
 
     try:
         return asyncio.run(work)
@@ -147,6 +147,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise fail(error.text(language())) from None
     except (ApiError, KeyTrouble, StoreLocked, StoreTooNew, JournalError, NotLoopback) as error:
         raise fail(str(error)) from None
+    except CannotListen as error:
+        key = "cli.port_taken" if error.taken else "cli.cannot_listen"
+        raise fail(say(key, host=error.host, port=error.port, why=error.why)) from None
     except OSError as error:
         raise fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error)) from None
     except KeyboardInterrupt:

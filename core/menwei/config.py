@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -35,7 +35,8 @@ _SENSITIVE = re.compile(r"pass(word|phrase)?$|secret|token|(^|[_-])(pin|key|code
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the files say. `config` is None when there is any problem.
+    """What the files say. `config` is None when there is any problem; `sound` is then what is left without the values at
+    fault, for whoever looks for more of them, and names in it may lead nowhere.
 
     `raw` is the merged data with secrets filled in, `places` where each key of it stands.
     """
@@ -46,6 +47,7 @@ class Loaded:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     places: Mapping[Path, Place] = field(default_factory=dict, repr=False)
     secret: frozenset[Path] = frozenset()
+    sound: Settings | None = field(default=None, repr=False)
 
     @property
     def data(self) -> FilePath:
@@ -118,7 +120,7 @@ def load(path: FilePath | str, *, adopted: FilePath | None = None, today: date |
     order = {name: rank for rank, name in enumerate((str(path), str(beside)))}
     problems.sort(key=lambda found: (order.get(found.file, -1), found.file, found.line, found.column))
     unique = tuple({(p.file, p.line, p.column, p.path, p.key): p for p in problems}.values())
-    return Loaded(path, None if unique else settings, unique, merged.raw, merged.places, loaded.secret)
+    return replace(loaded, config=None if unique else settings, problems=unique, sound=settings)
 
 
 def data_folder(path: FilePath, raw: Mapping[str, Any]) -> FilePath:

@@ -7,6 +7,7 @@ the data folder is how `menwei …` on the same machine speaks to the running pr
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
@@ -59,6 +60,15 @@ HSTS = "max-age=31536000"
 
 class NotLoopback(ValueError):
     """The config asks to serve others than this machine without TLS. The text says what to do."""
+
+
+class CannotListen(Exception):
+    """The address that the config names cannot be had; `taken`: somebody else has it, else `why`."""
+
+    def __init__(self, listen: Listen, error: OSError) -> None:
+        self.host, self.port, self.taken = listen.host, listen.port, error.errno == errno.EADDRINUSE
+        self.why = os.strerror(error.errno) if error.errno else str(error)
+        super().__init__(f"{listen.host} port {listen.port}: {self.why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +203,13 @@ class Server:
         return f"{'https' if self._listen.tls else 'http'}://{host}:{self.port}"
 
     async def start(self) -> None:
+        """Raises `CannotListen`; `OSError` for the Unix socket."""
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._listen.host, self._listen.port, ssl_context=self._tls)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise CannotListen(self._listen, error) from error
         self.port = self._runner.addresses[0][1]
         if self._listen.socket is not None:
             await web.SockSite(self._runner, _unix_socket(self._listen.socket)).start()

@@ -1,12 +1,15 @@
 """A program that serves: to whom, and that it does not look for garbage while people stand at its doors."""
 
 import gc
+import socket
 from pathlib import Path
 
 import aiohttp
 import pytest
+import typer
 
-from menwei.serving import GARBAGE, serving, settle
+from menwei.cli import REFUSED, run
+from menwei.serving import GARBAGE, serve, serving, settle
 
 
 @pytest.fixture
@@ -46,3 +49,24 @@ async def test_without_its_certificate_the_console_is_this_machines_and_no_name_
             assert (answer.status, (await answer.json())["error"]) == (400, "web.host")
         async with browser.get(health, headers={"Host": "localhost"}) as answer:
             assert answer.status == 200
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("language", "said"), [("zh-CN", "已被占用"), ("en", "is taken")])
+def test_a_port_that_somebody_else_has_is_named_with_what_to_do(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    language: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr("menwei.cli._Settings.language", language)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = tmp_path / "config.yaml"
+        config.write_text(f"site: {{id: yard}}\nweb: {{port: {port}}}\n", "utf-8")
+        with pytest.raises(typer.Exit) as ended:
+            run(serve(config, lambda _: None))
+    assert ended.value.exit_code == REFUSED
+    told = capsys.readouterr().err
+    assert said in told and str(port) in told and "web.port" in told.replace("\n", "")
