@@ -7,13 +7,14 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import structlog
 
 from menwei import FOREVER, Actor, Context, CredentialIdentifier, CredentialState, IdentifierType, SetState
@@ -24,7 +25,7 @@ from menwei_face.enrolment import Enrolment
 from menwei_face.match import template
 from menwei_face.service import Faces
 from menwei_face.template import Template
-from menwei_face.words import Recorder, Source
+from menwei_face.words import FaceError, Recorder, Source
 from small_house import FIRST_PASSWORD
 from tenancy_house import TenancyHouse, card
 
@@ -43,6 +44,18 @@ def face(who: str, photo: int = 0) -> np.ndarray:
 
 def faces_of(who: str, count: int = 3) -> tuple[Template, ...]:
     return tuple(template(face(who, photo)) for photo in range(count))
+
+
+async def refused(work: Awaitable[Any]) -> str:
+    """Why it was refused: the message key."""
+    with pytest.raises(FaceError) as caught:
+        await work
+    return caught.value.says
+
+
+def enrol(house: Any, holder: int, who: str = "lin", **more: Any) -> Awaitable[Any]:
+    """The desk enrols somebody from photos."""
+    return house.enrolment.enrol(DESK, holder, faces_of(who), Source.PHOTOS, **more)
 
 
 class FaceHouse(TenancyHouse):

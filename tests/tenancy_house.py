@@ -165,6 +165,11 @@ class TenancyHouse(SmallHouse):
         moment = self.clock.now() if when is None else when
         return decide(view, self.line.times, found, access_point, DoorMode.LOCKED, moment)
 
+    async def cohabiting(self, **lease: Any) -> tuple[int, int]:
+        flat = await self.places()
+        household, _ = await self.living(flat, **lease)
+        return household, await self.do("households", "add_member", household, Role.COHABITANT, name="王")
+
     def opens(self, touched: CredentialIdentifier, when: float | None = None, **where: Any) -> bool:
         return self.decided(touched, when, **where).outcome is Outcome.GRANTED
 

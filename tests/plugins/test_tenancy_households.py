@@ -8,12 +8,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from menwei import CredentialState, IdentifierTaken, PutCredential, RightsError, SetValidity
+from menwei import CredentialState, PutCredential, RightsError, SetValidity
 from menwei.model import Reason
 from menwei_tenancy.tables import CardKind, metadata
 from menwei_tenancy.terms import Role
-from menwei_tenancy.words import Acting, TenancyError, Touch
-from tenancy_house import COMMITTEE, at, card, tenancy_house, wall
+from menwei_tenancy.words import TenancyError, Touch
+from tenancy_house import COMMITTEE, at, card, tenancy_house
 
 pytestmark = pytest.mark.slow
 
@@ -132,14 +132,8 @@ async def test_a_door_that_is_added_to_a_building_opens_for_everybody_who_lives_
 # ------------------------------------------------------------------------------------------------------------ cohabitants
 
 
-async def cohabiting(house, **lease):
-    flat = await house.places()
-    household, _ = await house.living(flat, **lease)
-    return household, await house.do("households", "add_member", household, Role.COHABITANT, name="王")
-
-
 async def test_a_cohabitant_is_collected_before_anything_opens(house):
-    _, member = await cohabiting(house)
+    _, member = await house.cohabiting()
     with pytest.raises(TenancyError, match="collect_first"):
         await house.do("passes", "give", member, WANG)
     await house.collect(member, WANG)
@@ -147,14 +141,14 @@ async def test_a_cohabitant_is_collected_before_anything_opens(house):
 
 
 async def test_a_cohabitants_card_ends_a_year_after_collection_whatever_the_lease_says(house):
-    _, member = await cohabiting(house, last_day=date(2035, 1, 1))
+    _, member = await house.cohabiting(last_day=date(2035, 1, 1))
     await house.collect(member, WANG)
     assert house.opens(WANG, at("2027-03-02 09:59"))
     assert refused(house, WANG, at("2027-03-02 10:00")) == (Reason.CREDENTIAL_EXPIRED,)
 
 
 async def test_collected_again_with_the_same_card_the_year_begins_anew(house):
-    _, member = await cohabiting(house)
+    _, member = await house.cohabiting()
     first = await house.collect(member, WANG)
     house.time = at("2027-02-01 15:00")
     assert await house.collect(member, WANG) == first
@@ -163,7 +157,7 @@ async def test_collected_again_with_the_same_card_the_year_begins_anew(house):
 
 
 async def test_a_cohabitant_whose_year_has_ended_comes_back_with_a_touch(house):
-    _, member = await cohabiting(house)
+    _, member = await house.cohabiting()
     await house.collect(member, WANG)
     house.time = at("2027-05-05 12:00")
     assert not house.opens(WANG)
@@ -175,7 +169,7 @@ async def test_a_cohabitant_whose_year_has_ended_comes_back_with_a_touch(house):
 async def test_moving_the_date_alone_is_refused_whoever_tries(house, actor):
     from menwei import Actor
 
-    _, member = await cohabiting(house)
+    _, member = await house.cohabiting()
     credential = await house.collect(member, WANG)
     held = house.rights.snapshot.credential(credential)
     for longer in (held.valid_to + 1, float("inf")):
@@ -194,7 +188,7 @@ async def test_moving_the_date_alone_is_refused_whoever_tries(house, actor):
 
 
 async def test_an_ended_card_is_not_made_longer_and_then_enabled(house):
-    _, member = await cohabiting(house)
+    _, member = await house.cohabiting()
     credential = await house.collect(member, WANG)
     held = house.rights.snapshot.credential(credential)
     await house.people.set_state(credential, CredentialState.ENDED, actor=house.ACTOR)
@@ -208,7 +202,7 @@ async def test_an_ended_card_is_not_made_longer_and_then_enabled(house):
 
 
 async def test_a_new_card_from_the_desk_does_not_get_round_the_year_either(house):
-    _, member = await cohabiting(house)
+    _, member = await house.cohabiting()
     holder = (await house.ask("households", "member", member)).holder
     with pytest.raises(RightsError, match="outlast"):
         await house.people.add_credential(holder, [ZHANG], profiles=["residents"], actor=house.ACTOR)
@@ -219,7 +213,7 @@ async def test_a_new_card_from_the_desk_does_not_get_round_the_year_either(house
 
 
 async def test_extending_the_lease_does_not_extend_the_year(house):
-    household, member = await cohabiting(house, last_day=date(2026, 6, 30))
+    household, member = await house.cohabiting(last_day=date(2026, 6, 30))
     await house.collect(member, WANG)
     assert not house.opens(WANG, at("2026-07-01 08:00"))
     await house.do("households", "extend", household, date(2040, 1, 1))
@@ -228,7 +222,7 @@ async def test_extending_the_lease_does_not_extend_the_year(house):
 
 
 async def test_a_collection_needs_a_consent_and_a_touch_of_just_now(house):
-    _, member = await cohabiting(house)
+    _, member = await house.cohabiting()
     now = house.clock.now()
     for consent, touched, says in [
         ("", now, "no_consent"),
@@ -241,7 +235,7 @@ async def test_a_collection_needs_a_consent_and_a_touch_of_just_now(house):
 
 
 async def test_all_cards_of_a_cohabitant_follow_their_collection(house):
-    _, member = await cohabiting(house)
+    _, member = await house.cohabiting()
     await house.collect(member, WANG)
     house.time = at("2026-09-01 10:00")
     await house.collect(member, ID_CARD, kind=CardKind.RESIDENT_ID)
@@ -358,293 +352,3 @@ async def test_nothing_is_given_to_who_has_left(house):
     with pytest.raises(TenancyError, match="has_left"):
         await house.collect(member, LIN)
     assert not house.opens(LIN)
-
-
-# --------------------------------------------------------------------------------------------------- cards people have
-
-
-@pytest.mark.parametrize(
-    ("kind", "shown"),
-    [(CardKind.RESIDENT_ID, ID_CARD), (CardKind.RESIDENCE_PERMIT, ZHANG), (CardKind.CITIZEN_CARD, LIN)],
-)
-async def test_a_card_the_person_already_has_opens(house, kind, shown):
-    flat = await house.places()
-    _, member = await house.living(flat)
-    await house.do("passes", "give", member, shown, kind)
-    assert house.opens(shown)
-    assert not house.opens(WANG)
-
-
-async def test_a_card_of_another_kind_a_random_one_and_somebody_elses_are_refused(house):
-    flat = await house.places()
-    household, member = await house.living(flat)
-    other = await house.do("households", "add_member", household, Role.CO_APPLICANT, name="王")
-    await house.do("passes", "give", other, WANG)
-    for shown, kind, error in [
-        (LIN, CardKind.RESIDENT_ID, TenancyError),
-        (ID_CARD, CardKind.CITIZEN_CARD, TenancyError),
-        (card("08A1B2C3"), CardKind.CITIZEN_CARD, TenancyError),
-        (WANG, CardKind.KEY_CARD, IdentifierTaken),
-    ]:
-        with pytest.raises(error):
-            await house.do("passes", "give", member, shown, kind)
-    assert not house.opens(LIN)
-
-
-async def test_giving_the_same_card_again_changes_nothing(house):
-    flat = await house.places()
-    _, member = await house.living(flat)
-    first = await house.do("passes", "give", member, LIN)
-    assert await house.do("passes", "give", member, LIN) == first
-    assert len(house.rights.snapshot) == 1
-
-
-async def test_lost_is_refused_at_once_and_restored_as_it_was_but_ended_is_not(house):
-    flat = await house.places()
-    _, member = await house.living(flat)
-    credential = await house.do("passes", "give", member, LIN)
-    await house.do("passes", "report_lost", credential)
-    await house.do("passes", "report_lost", credential)  # twice is once
-    assert refused(house, LIN) == (Reason.CREDENTIAL_NOT_ENABLED,)
-    await house.do("passes", "restore", credential)
-    assert house.opens(LIN)
-    await house.do("passes", "end", credential)
-    for what in ("restore", "report_lost"):
-        with pytest.raises(TenancyError, match="not_in_that_state"):
-            await house.do("passes", what, credential)
-    assert not house.opens(LIN)
-
-
-# ---------------------------------------------------------------------------------------------------------- by itself
-
-
-async def test_reminders_are_facts_that_notifiers_hear_once_each(house):
-    household, member = await cohabiting(house)
-    await house.collect(member, WANG)
-    for day in ("2027-01-20", "2027-01-31", "2027-02-01", "2027-02-23", "2027-03-01", "2027-03-02"):
-        house.time = at(f"{day} 09:00")
-        await house.tenancy.upkeep()
-        await house.tenancy.upkeep()
-    told = await house.told("menwei_tenancy.Reminder")
-    assert [fact["days"] for fact in told] == [30, 7, 1]
-    assert {fact["household"] for fact in told} == {household}
-    assert wall(told[0]["ends"]) == "2027-03-02 10:00"
-
-
-async def test_collected_again_there_are_new_reminders(house):
-    _, member = await cohabiting(house)
-    await house.collect(member, WANG)
-    house.time = at("2027-02-10 09:00")
-    await house.tenancy.upkeep()
-    await house.collect(member, WANG)
-    await house.tenancy.upkeep()
-    house.time = at("2028-02-01 09:00")
-    await house.tenancy.upkeep()
-    assert [fact["days"] for fact in await house.told("menwei_tenancy.Reminder")] == [30, 30]
-
-
-async def test_the_committee_hears_of_a_cancelled_card_at_a_door_and_of_no_other_refusal(house):
-    flat = await house.places()
-    _, member = await house.living(flat, last_day=date(2026, 6, 30))
-    lost = await house.do("passes", "give", member, LIN)
-    await house.do("passes", "give", member, WANG)
-    await house.do("passes", "report_lost", lost)
-    import asyncio
-
-    watching = asyncio.create_task(house.tenancy._watch())
-    await asyncio.sleep(0)
-    from menwei.model import Request
-
-    for shown, when in ((card("99999999"), None), (LIN, None), (WANG, at("2026-07-01 08:00"))):
-        moment = house.clock.now() if when is None else when
-        await house.line.request(Request("gate-in", (shown,), moment, house.clock.monotonic()))
-    async with asyncio.timeout(60):
-        while not await house.told("menwei_tenancy.CancelledUse"):
-            await asyncio.sleep(0.01)
-    denials = await house.journal.read(kinds={"AccessDenied"})
-    async with asyncio.timeout(60):  # all three were looked at, and one was told
-        while house.journal.cursor("service:tenancy.cancelled") != denials[-1].position:
-            await asyncio.sleep(0.01)
-    watching.cancel()
-    await asyncio.wait({watching})
-    (told,) = await house.told("menwei_tenancy.CancelledUse")
-    assert (told["state"], told["door"], told["personal"]) == ("Lost", "gate", None)
-    (denied,) = [entry for entry in denials if str(entry.position) == told["passage"]]
-    assert denied.data["checks"][0]["detail"] == "Lost"
-
-
-async def test_who_is_removed_by_the_privacy_desk_leaves_no_row_behind(house):
-    household, member = await cohabiting(house)
-    await house.collect(member, WANG)
-    async with house.tenancy.read() as reading:
-        before = await house.tenancy.households.household(reading, COMMITTEE, household)
-    for one in before.members:
-        await house.people.remove(one.holder, actor=house.ACTOR)
-    assert await house.tenancy.forget_removed() == 2
-    with pytest.raises(TenancyError, match="no_household"):
-        await house.ask("households", "household", household)
-
-
-# ------------------------------------------------------------------------------------------------------- external ids
-
-
-async def test_what_another_system_sends_twice_is_there_once(house):
-    flat = await house.places()
-    for last_day in (date(2026, 6, 30), date(2027, 6, 30)):
-        household = await house.do("households", "move_in", flat, None, last_day, "contract-17")
-        member = await house.do(
-            "households", "add_member", household, Role.LESSEE, name="林", external_id="person-4"
-        )
-        await house.do("passes", "give", member, LIN)
-    found = await house.ask("households", "of_external_id", "contract-17")
-    assert (found.lease.last_day, len(found.members), len(found.passes)) == (date(2027, 6, 30), 1, 1)
-    assert await house.places() == flat
-
-
-async def test_another_systems_numbers_of_people_are_not_stored(house, tmp_path):
-    flat = await house.places()
-    household = await house.do("households", "move_in", flat, None, None, "contract-17")
-    await house.do(
-        "households", "add_member", household, Role.LESSEE, name="林长生", external_id="450103199001011234"
-    )
-    from sqlalchemy import text
-
-    async with house.rights.store.transaction() as tx:
-        await tx.execute(text("SELECT 1"))
-    stored = b"".join(path.read_bytes() for path in tmp_path.glob("store.db*"))
-    for secret in ("contract-17", "450103199001011234", "林长生"):
-        assert secret.encode() not in stored
-    assert "302室".encode() in stored  # so the search would have found them
-
-
-# ------------------------------------------------------------------------------------------- landlords: their own rooms
-
-
-async def two_landlords(house):
-    async with house.tenancy.transaction() as tx:
-        ann = await house.tenancy.places.put_landlord(tx, COMMITTEE, "L-A", 11)
-        ben = await house.tenancy.places.put_landlord(tx, COMMITTEE, "L-B", 12)
-    flat = await house.places(landlord=ben)
-    household, member = await house.living(flat)
-    credential = await house.do("passes", "give", member, LIN)
-    return Acting(house.ACTOR, ann), Acting(house.ACTOR, ben), flat, household, member, credential
-
-
-OBJECT_RIGHTS = [
-    ("households", "move_in", lambda f, h, m, c: (f,), {}),
-    ("households", "move_in", lambda f, h, m, c: (f,), {"external_id": "contract-17"}),
-    ("households", "add_member", lambda f, h, m, c: (h, Role.CARER), {"name": "x"}),
-    ("households", "set_lease", lambda f, h, m, c: (h, None, date(2030, 1, 1)), {}),
-    ("households", "extend", lambda f, h, m, c: (h, date(2030, 1, 1)), {}),
-    ("households", "set_member", lambda f, h, m, c: (m, Role.CARER, None), {}),
-    ("households", "check_out", lambda f, h, m, c: (h,), {}),
-    ("households", "leave", lambda f, h, m, c: (m,), {}),
-    ("households", "undo", lambda f, h, m, c: (h,), {}),
-    ("passes", "give", lambda f, h, m, c: (m, WANG), {}),
-    ("passes", "collect", lambda f, h, m, c: (m, "2026-1", Touch(WANG, at("2026-03-02 10:00"))), {}),
-    ("passes", "report_lost", lambda f, h, m, c: (c,), {}),
-    ("passes", "restore", lambda f, h, m, c: (c,), {}),
-    ("passes", "end", lambda f, h, m, c: (c,), {}),
-]
-READS = [
-    ("places", "flat", lambda f, h, m, c: (f,)),
-    ("places", "flat_of", lambda f, h, m, c: ("B1-1-302",)),
-    ("households", "household", lambda f, h, m, c: (h,)),
-    ("households", "in_flat", lambda f, h, m, c: (f,)),
-    ("households", "member", lambda f, h, m, c: (m,)),
-    ("households", "lease", lambda f, h, m, c: (h,)),
-    ("households", "member_of_credential", lambda f, h, m, c: (c,)),
-]
-
-
-@pytest.mark.parametrize(
-    ("part", "what", "words", "more"),
-    OBJECT_RIGHTS,
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-async def test_a_landlord_changes_nothing_in_another_landlords_room(house, part, what, words, more):
-    ann, _, *objects = await two_landlords(house)
-    before = house.rights.snapshot.revision
-    with pytest.raises(TenancyError) as error:
-        await house.do(part, what, *words(*objects), acting=ann, **more)
-    assert error.value.status == 404  # not even that it exists
-    assert house.rights.snapshot.revision == before
-    assert house.opens(LIN)
-
-
-@pytest.mark.parametrize(
-    ("part", "what", "words"), READS, ids=lambda value: value if isinstance(value, str) else ""
-)
-async def test_a_landlord_reads_nothing_of_another_landlords_room(house, part, what, words):
-    ann, ben, *objects = await two_landlords(house)
-    with pytest.raises(TenancyError) as error:
-        await house.ask(part, what, *words(*objects), acting=ann)
-    assert error.value.status == 404
-    await house.ask(part, what, *words(*objects), acting=ben)  # so the test above proves something
-
-
-async def test_every_function_that_takes_who_acts_is_tested_for_other_peoples_rooms(house):
-    import inspect
-
-    named = {(part, what) for part, what, *_ in [*OBJECT_RIGHTS, *READS]}
-    elsewhere = {
-        *(("places", what) for what in ("put_building", "put_unit", "put_flat", "put_landlord", "flats")),
-        *(("households", what) for what in ("of_external_id", "expiring", "rewrite", "make_final")),
-    }
-    public = {
-        (part, name)
-        for part in ("places", "households", "passes")
-        for name, method in inspect.getmembers(getattr(house.tenancy, part), inspect.iscoroutinefunction)
-        if not name.startswith("_") and "acting" in inspect.signature(method).parameters
-    }
-    assert public == named | elsewhere
-
-
-async def test_a_landlord_lists_only_their_own(house):
-    ann, ben, *_, household, _member, _ = await two_landlords(house)
-    assert await house.ask("places", "flats", acting=ann) == []
-    assert len(await house.ask("places", "flats", acting=ben)) == 1
-    await house.do("households", "extend", household, date(2026, 3, 5))
-    assert await house.ask("households", "expiring", at("2026-04-01 00:00"), acting=ann) == []
-    assert len(await house.ask("households", "expiring", at("2026-04-01 00:00"), acting=ben)) == 1
-    with pytest.raises(TenancyError):
-        await house.ask("households", "of_external_id", "contract-17", acting=ann)
-
-
-async def test_a_landlord_gives_extends_ends_reports_lost_and_restores_in_their_own_room(house):
-    _, ben, flat, *_ = await two_landlords(house)
-    household = await house.do("households", "move_in", flat, None, date(2026, 6, 30), acting=ben)
-    member = await house.do("households", "add_member", household, Role.LESSEE, name="王", acting=ben)
-    credential = await house.do("passes", "give", member, WANG, acting=ben)
-    assert house.opens(WANG, at("2026-06-30 23:59"))
-    await house.do("households", "extend", household, date(2026, 12, 31), acting=ben)
-    assert house.opens(WANG, at("2026-12-31 23:59"))
-    await house.do("passes", "report_lost", credential, acting=ben)
-    assert not house.opens(WANG)
-    await house.do("passes", "restore", credential, acting=ben)
-    assert house.opens(WANG)
-    await house.do("households", "check_out", household, acting=ben)
-    assert not house.opens(WANG)
-
-
-async def test_a_landlord_neither_makes_places_nor_takes_over_a_person_who_is_here(house):
-    _, ben, _flat, household, *_ = await two_landlords(house)
-    stranger = await house.people.add("张", cards=[ZHANG], profiles=["residents"], actor=house.ACTOR)
-    for call in (
-        ("places", "put_building", "B9", "9号楼"),
-        ("places", "put_unit", "B1-9", "B1", "9单元"),
-        ("places", "put_flat", "B1-1-302", "B1-1", "302室", (), ben.landlord),
-        ("places", "put_landlord", "L-A", 12),
-    ):
-        with pytest.raises(TenancyError) as error:
-            await house.do(*call, acting=ben)
-        assert error.value.status == 403
-    with pytest.raises(TenancyError, match="not_yours"):
-        await house.do("households", "add_member", household, Role.CARER, holder=stranger, acting=ben)
-    assert house.opens(ZHANG)
-
-
-async def test_one_account_is_one_landlords(house):
-    await two_landlords(house)
-    with pytest.raises(TenancyError, match="account_taken"):
-        await house.do("places", "put_landlord", "L-C", 11)
