@@ -9,7 +9,8 @@ driver; the controllers are a process of their own, behind loopback TCP (`contro
   alone      one passage at a time, in turn with the raw loop: append a row's bytes, fsync, echo a command's bytes from
              another process. Where the time goes is told in three parts: to the record (queue, resolve, decide),
              the record (until durable), the command (until acknowledged). The simulated controllers are Python too and
-             slower than an echo, so the same command is also sent to one of them from a blocking socket.
+             slower than an echo, so the same command is also sent to one of them from a blocking socket; and the least
+             that asyncio and SQLite can do, a row committed by a thread and that command, stands beside it.
   paced      the same with a pause of 50 ms before each, as at a door in a quiet hour: caches and processors are cold.
   together   64 doors, each with somebody waiting, in turn with raw SQLite group commit with 64 waiting.
              "opened" goes to the controller's acknowledgement and shows the person a light; in "recorded" the driver
@@ -33,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import benchsite
-from raw import BareCommand, FsyncAndEcho, RawGroupCommit, row
+from raw import BareCommand, FsyncAndEcho, LeastAsyncio, RawGroupCommit, row
 
 from menwei.house import Menwei
 from menwei.journal import Position
@@ -128,12 +129,28 @@ async def _obey(*_: Any, **__: Any) -> None:
 
 
 async def alone(
-    passages: Passages, raw: FsyncAndEcho, controller: BareCommand, count: int, pause: float = 0.0
+    passages: Passages,
+    raw: FsyncAndEcho,
+    controller: BareCommand,
+    least: LeastAsyncio,
+    count: int,
+    pause: float = 0.0,
 ) -> dict[str, float]:
     """Milliseconds of single passages, of the raw loop and of a bare command to the same controllers, in turn."""
     times: dict[str, list[float]] = {
         key: []
-        for key in ("passage", "decide", "record", "command", "raw", "fsync", "echo", "bare_command", "bare")
+        for key in (
+            "passage",
+            "decide",
+            "record",
+            "command",
+            "raw",
+            "fsync",
+            "echo",
+            "bare_command",
+            "bare",
+            "least",
+        )
     }
     for number in range(count):
         await asyncio.sleep(pause)
@@ -152,6 +169,8 @@ async def alone(
         times["echo"].append(echoed)
         times["bare_command"].append(controller.once())
         times["bare"].append(synced + times["bare_command"][-1])
+        await asyncio.sleep(pause)
+        times["least"].append(await least.once(row(number)))
     found = {f"{key}_p50_ms": statistics.median(values) * 1e3 for key, values in times.items()}
     for key in ("passage", "raw"):
         found[f"{key}_p99_ms"] = sorted(times[key])[max(0, int(len(times[key]) * 0.99) - 1)] * 1e3
@@ -171,17 +190,14 @@ async def together(one: Callable[[int], Any], each: int) -> float:
 
 
 async def one_round(
-    passages: Passages, port: int, folder: Path, size: int, each: int, slices: int
+    passages: Passages, ports: tuple[int, int], folder: Path, size: int, each: int, slices: int
 ) -> dict[str, float]:
-    with FsyncAndEcho(folder / "raw.bin") as floor, BareCommand(port) as controller:
-        await alone(passages, floor, controller, min(size, 20))  # everything warm
-        found = await alone(passages, floor, controller, size)
-        paced = await alone(passages, floor, controller, max(1, size * PACED // ALONE), PAUSE)
-    found |= {f"paced_{key}": paced[key] for key in ("passage_p50_ms", "raw_p50_ms")}
+    """`ports`: two controllers that the house does not serve."""
     raw = RawGroupCommit(folder / "raw.db")
     seconds = dict.fromkeys(("opened", "recorded", "raw_group"), 0.0)
     busy = dict.fromkeys(("opened", "recorded"), 0.0)
     try:
+        found = await singles(passages, raw, ports, folder, size)
         for _ in range(slices):
             for key in ("opened", "recorded"):
                 passages.prompt(key == "recorded")
@@ -199,6 +215,23 @@ async def one_round(
     return found | {f"{key}_cpu_ms": taken / passed * 1e3 for key, taken in busy.items()}
 
 
+async def singles(
+    passages: Passages, raw: RawGroupCommit, ports: tuple[int, int], folder: Path, size: int
+) -> dict[str, float]:
+    """One passage at a time, close upon each other and with pauses."""
+    bare, other = ports
+    with FsyncAndEcho(folder / "raw.bin") as floor, BareCommand(bare) as controller:
+        with BareCommand(other) as greeted:
+            least = await LeastAsyncio.over(raw, greeted)
+        try:
+            await alone(passages, floor, controller, least, min(size, 20))  # everything warm
+            found = await alone(passages, floor, controller, least, size)
+            paced = await alone(passages, floor, controller, least, max(1, size * PACED // ALONE), PAUSE)
+        finally:
+            least.close()
+    return found | {f"paced_{key}": paced[key] for key in ("passage_p50_ms", "raw_p50_ms", "least_p50_ms")}
+
+
 async def ready(house: Menwei) -> None:
     """Until every controller is connected. Raises `TimeoutError`."""
     async with asyncio.timeout(READY):
@@ -214,8 +247,8 @@ async def measure(
     site.mkdir()
     await benchsite.enter_people(site / "var", credentials, WAITING)
     async with AsyncExitStack() as stack:
-        ports = await stack.enter_async_context(benchsite.controllers(benchsite.CONTROLLERS + 1))
-        _, spare = ports.popitem()  # one more, for the bare command
+        ports = await stack.enter_async_context(benchsite.controllers(benchsite.CONTROLLERS + 2))
+        spare = ports.popitem()[1], ports.popitem()[1]  # two more, for the bare commands
         running = await stack.enter_async_context(serving(benchsite.write_config(site, ports), port=0))
         await ready(running.house)
         settle()  # as `menwei run` does
@@ -227,8 +260,12 @@ def ratios(found: dict[str, float]) -> dict[str, float]:
     return {
         "passage / (fsync + echo), p50": found["passage_p50_ms"] / found["raw_p50_ms"],
         "passage / (fsync + the same command, bare), p50": found["passage_p50_ms"] / found["bare_p50_ms"],
+        "least on asyncio and SQLite / (fsync + echo), p50": found["least_p50_ms"] / found["raw_p50_ms"],
+        "passage / least on asyncio and SQLite, p50": found["passage_p50_ms"] / found["least_p50_ms"],
         "passage / (fsync + echo), p99": found["passage_p99_ms"] / found["raw_p99_ms"],
         "paced passage / (fsync + echo), p50": found["paced_passage_p50_ms"] / found["paced_raw_p50_ms"],
+        "paced passage / least on asyncio and SQLite, p50": found["paced_passage_p50_ms"]
+        / found["paced_least_p50_ms"],
         "recorded per s / raw group commit": found["recorded_per_s"] / found["raw_group_per_s"],
         "opened per s / raw group commit": found["opened_per_s"] / found["raw_group_per_s"],
     }

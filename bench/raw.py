@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 from menwei.journal import Entry
 from menwei_simulator.protocol import (
@@ -213,16 +213,23 @@ class BareCommand:
 
     def once(self) -> float:
         """Seconds from the command to its acknowledgement."""
-        self._last_id += 1
-        sent = int((time.monotonic() + self._offset) * 1000)
-        line = encode(AccessCommand(self._last_id, "1", 5.0, sent, 2000, "1795315591.1"))
+        line = self.line()
         started = time.perf_counter()
         self._socket.sendall(line)
         ack = self._next(Ack)
         taken = time.perf_counter() - started
-        if not ack.ok:
-            raise RuntimeError(f"the controller refused: {ack.error}")
+        _obeyed(ack)
         return taken
+
+    def line(self) -> bytes:
+        """The next command, as it goes over the wire."""
+        self._last_id += 1
+        sent = int((time.monotonic() + self._offset) * 1000)
+        return encode(AccessCommand(self._last_id, "1", 5.0, sent, 2000, "1795315591.1"))
+
+    def shared(self) -> socket.socket:
+        """The same connection once more, for somebody else to use and to close."""
+        return self._socket.dup()
 
     def _next(self, kind: type[Answer]) -> Answer:
         while True:
@@ -233,3 +240,53 @@ class BareCommand:
                 message = decode_device(line)
                 if isinstance(message, kind):
                     return message
+
+
+def _obeyed(ack: Ack) -> None:
+    if not ack.ok:
+        raise RuntimeError(f"the controller refused: {ack.error}")
+
+
+class LeastAsyncio(asyncio.Protocol):
+    """The least that a program on asyncio and SQLite can do for a durable passage: a row handed to a thread that commits
+    it, and the same command to the same controller through a transport. No queue, rights, seal, chain or plugin."""
+
+    def __init__(self, raw: RawGroupCommit, command: BareCommand) -> None:
+        self._raw, self._command = raw, command
+        self._lines = Lines()
+        self._answer: asyncio.Future[Ack]
+        self._transport: asyncio.Transport
+
+    @classmethod
+    async def over(cls, raw: RawGroupCommit, command: BareCommand) -> Self:
+        """Takes over the connection of `command`, which is used for nothing else from now on."""
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(lambda: cls(raw, command), sock=command.shared())
+        return protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        for line in self._lines.feed(data):
+            message = decode_device(line)
+            if isinstance(message, Ack):
+                self._answer.set_result(message)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self._answer.done():
+            self._answer.set_exception(RuntimeError("the controller closed the connection"))
+
+    def close(self) -> None:
+        self._transport.close()
+
+    async def once(self, values: tuple[Any, ...]) -> float:
+        """Seconds from the row to the acknowledgement."""
+        started = time.perf_counter()
+        await self._raw.record(values)
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(self._command.line())
+        ack = await self._answer
+        taken = time.perf_counter() - started
+        _obeyed(ack)
+        return taken
