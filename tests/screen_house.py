@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from menwei.supervisor import DeviceState, Supervised, Supervisor
 from menwei_screen.driver import Screen, ScreenConfig
 from menwei_screen.service import Screens
 from tenancy_house import TenancyHouse
+from waiting import until
 
 BASE = "/api/screens"
 
@@ -90,13 +91,6 @@ class ScreenHouse(TenancyHouse):
     def show(self, point: str, feedback: Feedback) -> None:
         """The line shows this at an access point."""
         self.hub.show(self.site.access_points[point], feedback)
-
-
-async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Returns when `condition` holds; raises `TimeoutError`."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager

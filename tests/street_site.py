@@ -20,9 +20,8 @@ from menwei.model import FOREVER, Actor
 from menwei.serving import serving
 from menwei_simulator.pulselog import Pulse
 from peers.street import Street
+from waiting import WITHIN, until
 
-WITHIN = 60.0
-"""Seconds to wait for what takes a moment; the machine may be busy."""
 TEST = Actor("test", "operator", "program")
 
 
@@ -74,13 +73,6 @@ async def enter(
                 )
             )
     return entered
-
-
-async def until(condition: Callable[[], object], seconds: float = WITHIN) -> None:
-    """Returns when `condition` holds; raises `TimeoutError`."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # nobody tells when
-            await asyncio.sleep(0.01)
 
 
 async def recorded(house: Menwei, *kinds: str, count: int = 1, seconds: float = WITHIN) -> list[Recorded]:

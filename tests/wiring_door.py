@@ -19,7 +19,7 @@ from menwei_wiring.models import DeviceFacts, NowOut, RunOut, StepOut
 from menwei_wiring.script import Outcome
 from menwei_wiring.service import Wiring
 from peers.street import Street
-from street_site import until
+from waiting import until
 
 INSTALLER = Actor("wang", "installer")
 BOARD = DeviceFacts(id="sim-unit", driver="simulator", model="Menwei Sim", version="1.0")

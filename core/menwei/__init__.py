@@ -7,6 +7,7 @@ types of `menwei.permissions`, behind `Context`. Routes and pages are written wi
 `menwei.cli`, tables of its own with `menwei.columns`, tests with `menwei.testing`.
 """
 
+from menwei.blocking import DeviceThread, in_a_thread
 from menwei.boardfacts import (
     DAY_AND_NIGHT,
     LAST_DAY,
@@ -126,6 +127,7 @@ __all__ = [
     "CredentialIdentifier",
     "CredentialState",
     "DeviceInfo",
+    "DeviceThread",
     "Discovered",
     "Document",
     "DocumentKind",
@@ -196,6 +198,7 @@ __all__ = [
     "Wired",
     "__version__",
     "hookimpl",
+    "in_a_thread",
     "is_random",
     "normalise",
 ]

@@ -28,7 +28,6 @@ from menwei_idreader.reader_thread import (
     Read,
     ReaderThread,
     Unread,
-    left_behind,
 )
 from menwei_idreader.trouble import Trouble, TroubleKind
 
@@ -107,7 +106,7 @@ class IdReader(Driver):
 
     async def _serve(self) -> None:
         port = self.config.port
-        if left_behind(port):
+        if ReaderThread.left_behind(port):
             raise _hanging(port, "an earlier thread still hangs in it")
         thread = ReaderThread(port, self.config.baud, self.context.clock.monotonic, self._on_event)
         thread.start()

@@ -1,21 +1,18 @@
 """The thread of one wire: it drives the library, tells the event loop what happened and takes its orders.
 
-Everything that may block or crash on a bad port happens here. Into the loop it speaks by `call_soon_threadsafe` alone;
-orders cross by a queue, each with its deadline. It cannot be ended while opening a port hangs: then it is left behind as
-a daemon thread whose reports are dropped, and `left_behind` knows of it.
+Everything that may block or crash on a bad port happens here. Orders cross by a queue, each with its deadline. Opening a
+port may hang for ever: then the thread is left behind.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from menwei import NotReady
+from menwei import DeviceThread, NotReady
 from menwei_osdp.cards import UnreadableCard, card_number
 from menwei_osdp.events import Card, Event, Intruded, Lost, Number, Online, Tampered, Unread
 from menwei_osdp.frames import Command
@@ -69,12 +66,8 @@ class _Reader:
         self.abilities = Abilities()
 
 
-class BusThread(threading.Thread):
-    """One wire, from `start` until `stop` or until the port is lost.
-
-    `on_event` is called in the loop. `ended` is done when the thread has ended: with None after `stop`, with
-    `PortTrouble`, or with anything else for a fault of ours.
-    """
+class BusThread(DeviceThread[Event]):
+    """One wire. Ends with `PortTrouble` when the port is lost."""
 
     def __init__(
         self,
@@ -85,16 +78,10 @@ class BusThread(threading.Thread):
         monotonic: Callable[[], float],
         on_event: Callable[[Event], None],
     ) -> None:
-        super().__init__(name=f"osdp {port}", daemon=True)
-        self.port = port
-        self.stopping = threading.Event()
-        self.abandoned = threading.Event()
+        super().__init__("osdp", port, monotonic, on_event)
         self._baud = baud
         self._monotonic = monotonic
-        self._on_event = on_event
-        self._loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[None] = self._loop.create_future()
-        self._alive_at = now = monotonic()
+        now = monotonic()
         self._readers = [_Reader(plan, patience, now) for plan in plans]
         self._index = {reader.name: index for index, reader in enumerate(self._readers)}
         self._orders: deque[tuple[int, _Job]] = deque()
@@ -105,18 +92,6 @@ class BusThread(threading.Thread):
 
     # --------------------------------------------------------------------------------------------- in the event loop
 
-    def silent_for(self) -> float:
-        """Seconds since the thread last came round: long when the port hangs."""
-        return self._monotonic() - self._alive_at
-
-    async def stop(self, patience: float) -> bool:
-        """Ask the thread to end and wait for it. False when it is left behind."""
-        self.stopping.set()
-        await asyncio.wait({self.ended}, timeout=patience)
-        if not self.ended.done():
-            self.abandoned.set()
-        return self.ended.done()
-
     async def order(self, reader: str, order: Order, deadline: float) -> None:
         """Send one command and wait until the reader confirmed it. Raises `TimeoutError` at `deadline` (monotonic),
         after which it is not sent any more, and `NotReady` when the reader is away or refuses it."""
@@ -124,7 +99,7 @@ class BusThread(threading.Thread):
             raise TimeoutError("the deadline of the command has passed")
         if self.ended.done():
             raise NotReady("the port is closed")
-        done: asyncio.Future[None] = self._loop.create_future()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._orders.append((self._index[reader], _Job(order, deadline, done)))
         try:
             async with asyncio.timeout(max(0.0, deadline - self._monotonic())):
@@ -136,36 +111,16 @@ class BusThread(threading.Thread):
         """Send one command that nobody waits for."""
         self._orders.append((self._index[reader], _Job(order, deadline, None)))
 
-    def _deliver(self, event: Event) -> None:
-        if not self.stopping.is_set():
-            self._on_event(event)
-
-    def _finish(self, error: BaseException | None) -> None:
+    def finishing(self) -> None:
         for reader in self._readers:
             self._fail_all(reader, NotReady("the port is closed"), settle=_settle)
         while self._orders:
             _settle(self._orders.popleft()[1].done, NotReady("the port is closed"))
-        if self.ended.done():
-            return
-        if error is None:
-            self.ended.set_result(None)
-            return
-        self.ended.set_exception(error)
-        self.ended.exception()  # whoever waits gets it; after `stop` nobody does, and asyncio need not complain
 
     # ------------------------------------------------------------------------------------------------- in the thread
 
-    def run(self) -> None:
-        error: BaseException | None = None
-        try:
-            self._serve()
-        except BaseException as ending:  # handed to the loop, whatever it is
-            error = ending
-        with suppress(RuntimeError):  # the loop was closed while the port kept us: nobody is left to tell
-            self._loop.call_soon_threadsafe(self._finish, error)
-
-    def _serve(self) -> None:
-        with Port(self.port, self._baud) as port:
+    def serve(self) -> None:
+        with Port(self.place, self._baud) as port:
             if self.stopping.is_set():  # opening took so long that nobody waits any more
                 return
             self._guard = Guard(self._monotonic, self._on_refused)
@@ -174,12 +129,12 @@ class BusThread(threading.Thread):
             self._panel = Panel(stations, self._channel, self._on_library, self._on_done)
             self._types = event_types()
             while not self.stopping.wait(TICK):
-                self._alive_at = self._monotonic()
+                now = self.alive()
                 self._panel.refresh()
                 if self._channel.error is not None:
-                    text = f"the port {self.port} is lost: {self._channel.error}"
-                    raise PortTrouble(PortTroubleKind.PORT_LOST, text, port=self.port)
-                self._step(self._alive_at)
+                    text = f"the port {self.place} is lost: {self._channel.error}"
+                    raise PortTrouble(PortTroubleKind.PORT_LOST, text, port=self.place)
+                self._step(now)
 
     def _step(self, now: float) -> None:
         while self._orders:
@@ -190,7 +145,7 @@ class BusThread(threading.Thread):
             self._recover(index, reader, now)
             reader.fresh.forget(now)
             for typed in reader.keypad.due(now):
-                self._post(Number(reader.name, typed.digits, typed.at))
+                self.tell(Number(reader.name, typed.digits, typed.at))
 
     # ------------------------------------------------------------------------------------------------------- orders
 
@@ -252,7 +207,7 @@ class BusThread(threading.Thread):
         for reader in self._readers:
             if reader.address == address and why in (Refusal.CLEAR_TEXT, Refusal.DEFAULT_KEY):
                 reader.clear_text = True
-                self._post(Intruded(reader.name, why))
+                self.tell(Intruded(reader.name, why))
             elif reader.address == address and why is Refusal.LATE:
                 reader.cut = True
 
@@ -263,7 +218,7 @@ class BusThread(threading.Thread):
                 self._turned(index, reader, bool(event["arg0"]))
             return
         if not (reader.recovery.online and self._panel.is_secure(index)):
-            self._post(Unread(reader.name, "came outside a secure channel"))
+            self.tell(Unread(reader.name, "came outside a secure channel"))
             return
         heard = self._guard.of(reader.address)
         if kind == self._types["card"]:
@@ -271,23 +226,23 @@ class BusThread(threading.Thread):
         elif kind == self._types["keys"]:
             if not reader.fresh.is_old(heard.answered_at, heard.before):
                 for typed in reader.keypad.press(event["data"], heard.answered_at):
-                    self._post(Number(reader.name, typed.digits, typed.at))
+                    self.tell(Number(reader.name, typed.digits, typed.at))
         elif kind == self._types["status"] and event["type"] == self._types["local"]:
-            self._post(Tampered(reader.name, bool(event["report"][:1].strip(b"\0"))))
+            self.tell(Tampered(reader.name, bool(event["report"][:1].strip(b"\0"))))
 
     def _card(self, reader: _Reader, event: dict[str, Any], at: float, before: float) -> None:
         bits, data = event.get("length", 0), event["data"]
         if reader.fresh.is_old(at, before):
-            self._post(Unread(reader.name, "a read from before it was connected"))
+            self.tell(Unread(reader.name, "a read from before it was connected"))
             return
         if reader.fresh.is_repeated(bits, data, at):
             return
         try:
             format, value = card_number(data, bits, reversed=reader.plan.reversed)
         except UnreadableCard as error:
-            self._post(Unread(reader.name, str(error)))
+            self.tell(Unread(reader.name, str(error)))
             return
-        self._post(Card(reader.name, format, value, at))
+        self.tell(Card(reader.name, format, value, at))
 
     # ------------------------------------------------------------------------------------------------ there and away
 
@@ -299,7 +254,7 @@ class BusThread(threading.Thread):
             reader.fresh.begin(now)
             reader.keypad.clear()
             reader.abilities = self._panel.abilities(index)
-            self._post(Online(reader.name, self._panel.identity(index), reader.abilities))
+            self.tell(Online(reader.name, self._panel.identity(index), reader.abilities))
             if reader.tells_status:
                 reader.waiting.append(_Job(Status(), now + 5.0, None))
             return
@@ -336,17 +291,11 @@ class BusThread(threading.Thread):
             self._panel.disable(index)
             reader.recovery.restart()
         if (why := reader.recovery.to_tell(now)) is not None:
-            self._post(Lost(reader.name, why))
-
-    def _post(self, event: Event) -> None:
-        if not self.stopping.is_set():
-            with suppress(RuntimeError):  # the loop was closed
-                self._loop.call_soon_threadsafe(self._deliver, event)
+            self.tell(Lost(reader.name, why))
 
     def _settle(self, done: asyncio.Future[None] | None, error: Exception | None) -> None:
         if done is not None:
-            with suppress(RuntimeError):  # the loop was closed
-                self._loop.call_soon_threadsafe(_settle, done, error)
+            self.in_loop(_settle, done, error)
 
 
 def event_types() -> dict[str, int]:
@@ -361,14 +310,6 @@ def event_types() -> dict[str, int]:
         "secure": sys.EVENT_NOTIFICATION_SC_STATUS,
         "local": sys.STATUS_REPORT_LOCAL,
     }
-
-
-def left_behind(port: str) -> bool:
-    """Whether an earlier thread for this port still hangs in it."""
-    return any(
-        isinstance(thread, BusThread) and thread.port == port and thread.abandoned.is_set()
-        for thread in threading.enumerate()
-    )
 
 
 def _settle(done: asyncio.Future[None] | None, error: Exception | None) -> None:

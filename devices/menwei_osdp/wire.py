@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from menwei import DeviceInfo, NotReady
-from menwei_osdp.bus import BusThread, left_behind
+from menwei_osdp.bus import BusThread
 from menwei_osdp.config import OsdpConfig
 from menwei_osdp.events import Event, Intruded, Lost, Online, Tampered
 from menwei_osdp.panel import Identity
@@ -66,7 +66,7 @@ class Wire:
 
     async def __aenter__(self) -> Self:
         settings = self.settings
-        if left_behind(settings.port):
+        if BusThread.left_behind(settings.port):
             raise _hanging(settings.port, "an earlier thread still hangs in it")
         self.thread = BusThread(
             settings.port,

@@ -28,9 +28,8 @@ from menwei_pcsc.reader_thread import (
     Read,
     ReaderThread,
     Unread,
+    asked,
     choose,
-    in_a_thread,
-    left_behind,
 )
 from menwei_pcsc.service import Service, ServiceError
 from menwei_pcsc.trouble import Trouble, TroubleKind
@@ -91,7 +90,7 @@ class PcscReader(Driver):
                 return choose(config.reader, service.readers())
 
         try:
-            reader = await in_a_thread(look, PROBING)
+            reader = await asked(look, PROBING)
         except ServiceError as error:
             raise NotReady(str(error)) from error
         except Trouble as trouble:
@@ -107,7 +106,7 @@ class PcscReader(Driver):
             _give_up(trouble)
 
     async def _watch(self) -> None:
-        if left_behind(self.config.reader):
+        if ReaderThread.left_behind(self.config.reader):
             raise _silent("an earlier question to it is still open")
         thread = ReaderThread(
             self.config.reader, self.config.debounce, self.context.clock.monotonic, self._on_event

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from menwei import Discovered, Finder, NotReady, Propose
 from menwei_pcsc.names import ReaderName
-from menwei_pcsc.reader_thread import in_a_thread
+from menwei_pcsc.reader_thread import asked
 from menwei_pcsc.service import Service, ServiceError
 from menwei_pcsc.trouble import Trouble
 
@@ -31,7 +31,7 @@ class PcscFinder(Finder):
     async def find(self, propose: Propose) -> None:
         while True:
             try:
-                readers = await in_a_thread(_readers, LISTING)
+                readers = await asked(_readers, LISTING)
             except (Trouble, ServiceError) as error:
                 raise NotReady(str(error)) from error
             for device in proposals(readers):

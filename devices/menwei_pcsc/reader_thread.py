@@ -1,20 +1,15 @@
 """The thread that watches one reader: pyscard blocks, and a card may take seconds to answer.
 
-It talks to the event loop by `call_soon_threadsafe` alone. It wakes every `LOOK` seconds by itself instead of being
-cancelled from outside (SCardCancel blocks too when pcscd hangs), and it cannot be ended while a card or pcscd keeps it
-waiting: then it is left behind, as a daemon thread whose reports are dropped, and `left_behind` knows of it.
+It wakes every `LOOK` seconds by itself instead of being cancelled from outside (SCardCancel blocks too when pcscd hangs).
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
+from menwei import DeviceThread, in_a_thread
 from menwei_pcsc.apdu import CardIdentity, NoIdentity, identify
 from menwei_pcsc.debounce import Debounce
 from menwei_pcsc.names import matching
@@ -84,78 +79,23 @@ def choose(pattern: str, readers: list[str]) -> str:
     raise Trouble(TroubleKind.MANY_READERS, text, reader=pattern, present=names)
 
 
-class ReaderThread(threading.Thread):
-    """Watches the reader that `pattern` means, from `start` until `stop` or until it is lost.
-
-    `on_event` is called in the loop. `ended` is done when the thread has ended: with None after `stop`, with `Trouble`
-    when the reader or pcscd was lost, with anything else for a fault of ours.
-    """
+class ReaderThread(DeviceThread[Event]):
+    """Watches the reader that `pattern` means. Ends with `Trouble` when the reader or pcscd was lost."""
 
     def __init__(
         self, pattern: str, debounce: float, monotonic: Callable[[], float], on_event: Callable[[Event], None]
     ) -> None:
-        super().__init__(name=f"pcsc {pattern}", daemon=True)
-        self.pattern = pattern
-        self.stopping = threading.Event()
-        self.abandoned = threading.Event()
+        super().__init__("pcsc", pattern, monotonic, on_event)
         self._debounce = Debounce(debounce)
         self._monotonic = monotonic
-        self._on_event = on_event
-        self._loop = asyncio.get_running_loop()
-        self.ended: asyncio.Future[None] = self._loop.create_future()
-        self._alive_at = monotonic()
         self._card: CardIdentity | None = None
 
-    # --------------------------------------------------------------------------------------------- in the event loop
-
-    def silent_for(self) -> float:
-        """Seconds since the thread last came round: long when a card or pcscd does not answer."""
-        return self._monotonic() - self._alive_at
-
-    async def stop(self, patience: float) -> bool:
-        """Ask the thread to end and wait for it. False when it is left behind."""
-        self.stopping.set()
-        await asyncio.wait({self.ended}, timeout=patience)
-        if not self.ended.done():
-            self.abandoned.set()
-        return self.ended.done()
-
-    def _deliver(self, event: Event) -> None:
-        if not self.stopping.is_set():
-            self._on_event(event)
-
-    def _finish(self, error: BaseException | None) -> None:
-        if self.ended.done():
-            return
-        if error is None:
-            self.ended.set_result(None)
-            return
-        self.ended.set_exception(error)
-        self.ended.exception()  # whoever waits gets it; after `stop` nobody does, and asyncio need not complain
-
-    # ---------------------------------------------------------------------------------------------------- in the thread
-
-    def run(self) -> None:
-        error: BaseException | None = None
-        try:
-            self._serve()
-        except BaseException as ending:  # handed to the loop, whatever it is
-            error = ending
-        with suppress(
-            RuntimeError
-        ):  # the loop was closed while a card kept us waiting: nobody is left to tell
-            self._loop.call_soon_threadsafe(self._finish, error)
-
-    def _post(self, event: Event) -> None:
-        if not self.stopping.is_set():
-            self._loop.call_soon_threadsafe(self._deliver, event)
-
-    def _serve(self) -> None:
+    def serve(self) -> None:
         try:
             with Service() as service:
                 readers = service.readers()
-                reader = choose(self.pattern, readers)
-                self._watch(service, reader, tuple(matching(self.pattern, readers)))
+                reader = choose(self.place, readers)
+                self._watch(service, reader, tuple(matching(self.place, readers)))
         except ServiceError as error:
             raise Trouble(TroubleKind.NO_SERVICE, f"the connection to pcscd is lost: {error}") from error
 
@@ -164,10 +104,10 @@ class ReaderThread(threading.Thread):
         ready = False
         known = UNKNOWN
         while not self.stopping.is_set():
-            self._alive_at = now = self._monotonic()
+            now = self.alive()
             if not ready and now >= settled:
                 ready = True
-                self._post(Connected(reader, readers))
+                self.tell(Connected(reader, readers))
             before, known = known, service.look(reader, known, LOOK if ready else min(LOOK, settled - now))
             at = self._monotonic()
             if known != before:
@@ -177,9 +117,9 @@ class ReaderThread(threading.Thread):
             present = service.readers()
             if reader not in present:
                 raise _unplugged(service, reader)
-            if (fitting := tuple(matching(self.pattern, present))) != readers:
+            if (fitting := tuple(matching(self.place, present))) != readers:
                 readers = fitting
-                self._post(Plugged(readers))
+                self.tell(Plugged(readers))
 
     def _follow(self, service: Service, reader: str, before: Seen, now: Seen, at: float, ready: bool) -> None:
         """What the change from `before` to `now` means for the card on the reader."""
@@ -194,10 +134,10 @@ class ReaderThread(threading.Thread):
         try:
             self._card = self._read(service, reader, now)
         except NoIdentity as error:
-            self._post(Unread(str(error)))
+            self.tell(Unread(str(error)))
             return
         if self._debounce.arrived(self._card, at) and ready:
-            self._post(Read(self._card, at))
+            self.tell(Read(self._card, at))
 
     def _read(self, service: Service, reader: str, seen: Seen) -> CardIdentity:
         """Asks the card who it is. Raises `NoIdentity`, also when it left or died in the middle of it."""
@@ -231,44 +171,11 @@ def converse(ask: Callable[[bytes], bytes], atr: bytes) -> CardIdentity:
             return end.value  # type: ignore[no-any-return]
 
 
-def left_behind(pattern: str) -> bool:
-    """Whether an earlier thread for this reader still waits for a card or for pcscd."""
-    return any(
-        isinstance(thread, ReaderThread) and thread.pattern == pattern and thread.abandoned.is_set()
-        for thread in threading.enumerate()
-    )
-
-
-async def in_a_thread(call: Callable[[], T], patience: float) -> T:
-    """A blocking call in a thread of its own. Raises what it raises, and `Trouble` when it takes longer than `patience`
-    seconds; the thread is then left behind.
-
-    Not `asyncio.to_thread`: at the end of the program the loop would wait for a call that hangs.
-    """
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[T] = loop.create_future()
-
-    def finish(settle: Callable[[], None]) -> None:
-        if not ended.done():
-            settle()
-
-    def work() -> None:
-        try:
-            value = call()
-        except BaseException as error:  # handed to the loop, whatever it is
-            settle = partial(ended.set_exception, error)
-        else:
-            settle = partial(ended.set_result, value)
-        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to tell
-            loop.call_soon_threadsafe(finish, settle)
-
-    threading.Thread(target=work, name="pcsc call", daemon=True).start()
-    done, _ = await asyncio.wait({ended}, timeout=patience)
-    if not done:
-        ended.cancel()
-        raise Trouble(
-            TroubleKind.SILENT,
-            f"pcscd has not answered for {patience:g} s: restart it",
-            seconds=f"{patience:g}",
-        )
-    return ended.result()
+async def asked(call: Callable[[], T], patience: float) -> T:
+    """What pcscd says to `call`, which blocks. Raises what it raises, and `Trouble` after `patience` seconds."""
+    try:
+        return await in_a_thread(call, patience, "pcsc call")
+    except TimeoutError as error:
+        seconds = f"{patience:g}"
+        text = f"pcscd has not answered for {seconds} s: restart it"
+        raise Trouble(TroubleKind.SILENT, text, seconds=seconds) from error

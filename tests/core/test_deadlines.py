@@ -3,16 +3,11 @@
 import asyncio
 
 from menwei.deadlines import Deadlines
+from waiting import until
 
 
 def waiting():
     return asyncio.get_running_loop().create_future()
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 async def test_what_is_not_done_in_time_expires_in_the_order_it_was_added():

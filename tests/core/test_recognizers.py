@@ -24,6 +24,7 @@ from menwei.reports import Recognition
 from menwei.snapshot import Delta
 from menwei.supervisor import DeviceState
 from small_site import CARD, CARD_ONLY, KEYS, LIN, LIN_CARD, WANG_CARD, credential, small_site
+from waiting import until
 
 FACE, QRCODE = IdentifierType.FACE, IdentifierType.QRCODE
 FACE_ALONE = SecurityLevel("Face", (frozenset({FACE}),))
@@ -71,12 +72,6 @@ class Script:
         self.lives: list[Scripted] = []
         self.expected: list[tuple[str, tuple[int, ...]]] = []
         self.stubborn = False
-
-
-async def until(condition, within=5.0):
-    async with asyncio.timeout(within):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 class Watched:

@@ -6,22 +6,17 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from menwei.testing.proxies import Faults, SerialProxy, TcpProxy, UdpProxy, fate, lines
+from waiting import until
 
 BOUND = 10.0
 ALWAYS = 1.0
-
-
-async def until(seen: Callable[[], bool]) -> None:
-    async with asyncio.timeout(BOUND):
-        while not seen():
-            await asyncio.sleep(0.01)
 
 
 # ------------------------------------------------------------------------------------------------------------- fates

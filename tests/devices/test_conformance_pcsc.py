@@ -16,7 +16,7 @@ import pytest
 from menwei.testing.conformance import DriverConformance
 from menwei.testing.peer import Ability, Peer
 from menwei_pcsc.driver import PcscReader, ReaderConfig
-from menwei_pcsc.reader_thread import left_behind
+from menwei_pcsc.reader_thread import ReaderThread
 from peers.vpcd import CardTable, VirtualCard, card_folder, missing, uid_card
 
 pytest.importorskip("smartcard.scard", reason="pyscard is not installed: pip install 'menwei[pcsc]'")
@@ -64,7 +64,7 @@ class CardTablePeer(Peer):
 
     async def close(self) -> None:
         end = time.monotonic() + 30
-        while left_behind(READER):
+        while ReaderThread.left_behind(READER):
             assert time.monotonic() < end, "a thread of the driver never came back"
             await asyncio.sleep(0.05)
 

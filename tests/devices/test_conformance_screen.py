@@ -20,8 +20,9 @@ from menwei.testing.driven import Driven
 from menwei.testing.peer import Ability, Peer
 from menwei.web import application
 from menwei_screen.driver import Screen, ScreenConfig
-from screen_house import BASE, ScreenHouse, Tablet, until
+from screen_house import BASE, ScreenHouse, Tablet
 from small_house import empty_house  # noqa: F401
+from waiting import until
 
 pytestmark = pytest.mark.e2e
 DEVICE = "tablet-2"

@@ -13,7 +13,7 @@ from menwei import AuthFailed, DeviceInfo, DoorMode, Feedback, FeedbackKind, Not
 from menwei.supervisor import DeviceState, Supervised, Supervisor, Times
 from menwei.testing import RecordedReports, context, running
 from menwei.testing.proxies import SerialProxy
-from menwei_osdp.bus import left_behind
+from menwei_osdp.bus import BusThread
 from menwei_osdp.driver import OsdpBus
 from menwei_osdp.relays import NoSuchLock
 from osdp_support import FRESH, KEY_1, KEY_2, LOST, OTHER, TWO, bench, settings
@@ -306,7 +306,7 @@ async def test_a_port_that_hangs_does_not_hang_the_loop(monkeypatch: pytest.Monk
     try:
         with pytest.raises(NotReady, match="hangs"):
             await asyncio.wait_for(driver.run(), 30)
-        assert left_behind("/dev/hangs")
+        assert BusThread.left_behind("/dev/hangs")
         with pytest.raises(NotReady, match="earlier thread"):
             await asyncio.wait_for(driver.run(), 30)
     finally:

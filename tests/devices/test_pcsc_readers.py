@@ -26,7 +26,7 @@ from menwei.supervisor import DeviceState, Ready, Supervised, Supervisor, Times
 from menwei_pcsc import driver as driver_module
 from menwei_pcsc.driver import PcscReader, ReaderConfig
 from menwei_pcsc.finder import PcscFinder
-from menwei_pcsc.reader_thread import left_behind
+from menwei_pcsc.reader_thread import ReaderThread
 from peers.vpcd import (
     CardTable,
     VirtualCard,
@@ -191,7 +191,7 @@ async def table(pcscd: CardTable) -> AsyncIterator[CardTable]:
     yield pcscd
     for slot in (0, 1):
         pcscd.remove(slot)
-    await until(lambda: not left_behind(READER))
+    await until(lambda: not ReaderThread.left_behind(READER))
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ async def test_a_reader_that_is_ended_while_a_card_keeps_it_waiting_reports_noth
     with capture_logs() as logs:
         await device.stop()
     assert any("left behind" in line["event"] for line in logs)
-    await until(lambda: not left_behind(READER))
+    await until(lambda: not ReaderThread.left_behind(READER))
     assert device.cards == []
 
 

@@ -23,7 +23,8 @@ from menwei.house import Menwei
 from menwei.journal import Recorded
 from peers.uhppote import SERIAL, BoardProcess
 from program import Program
-from street_site import TEST, all_recorded, running, until
+from street_site import TEST, all_recorded, running
+from waiting import until
 
 pytestmark = pytest.mark.e2e
 

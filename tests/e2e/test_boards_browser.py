@@ -19,7 +19,8 @@ from menwei.house import Menwei
 from menwei.model import CredentialState
 from peers.uhppote import SERIAL, BoardProcess
 from small_house import PASSWORD
-from street_site import TEST, running, until
+from street_site import TEST, running
+from waiting import until
 
 pytestmark = needs_browser("the page of the boards is")
 

@@ -37,7 +37,8 @@ from peers import face_films, face_photos
 from peers.http_camera import HttpCamera
 from peers.rtsp_camera import rtsp_camera
 from peers.street import Street
-from street_site import TEST, recorded, running, until, write_config
+from street_site import TEST, recorded, running, write_config
+from waiting import until
 
 CARD, OTHER_CARD = "04A1B2C3", "04D4E5F6"
 PIN = IdentifierType.PIN

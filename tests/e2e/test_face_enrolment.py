@@ -38,7 +38,8 @@ from peers import face_films, face_photos
 from peers.http_camera import HttpCamera
 from peers.street import Street
 from program import Program
-from street_site import TEST, running, until, write_config
+from street_site import TEST, running, write_config
+from waiting import until
 
 CONFIG = """\
 site: {id: yard, name: 示范小区, language: en}

@@ -33,7 +33,8 @@ from menwei_simulator.controller import ControllerSpec
 from menwei_visitors.service import Visitors
 from peers.http_camera import HttpCamera
 from peers.street import Street
-from street_site import recorded, running, until, write_config
+from street_site import recorded, running, write_config
+from waiting import until
 
 FLAT = "3-1-502"
 PIXELS = 8

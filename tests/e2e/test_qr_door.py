@@ -28,7 +28,8 @@ from menwei_camera.service import Cameras
 from menwei_simulator.controller import ControllerSpec
 from peers.http_camera import HttpCamera
 from peers.street import Street
-from street_site import TEST, WITHIN, recorded, running, until, write_config
+from street_site import TEST, recorded, running, write_config
+from waiting import WITHIN, until
 
 CODE = "MW1.yard.20260302.AAADWZ4X7K2QE.5Q2MABCDEFGHIJKL"
 PASSWORD = "s3cret-camera"

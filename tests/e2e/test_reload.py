@@ -10,7 +10,8 @@ import yaml
 from menwei.model import DoorAlarm, DoorMode
 from menwei_simulator.controller import ControllerSpec
 from peers.street import Street
-from street_site import TEST, door, enter, recorded, running, until, write_config
+from street_site import TEST, door, enter, recorded, running, write_config
+from waiting import until
 
 pytestmark = pytest.mark.e2e
 

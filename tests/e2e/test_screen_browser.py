@@ -26,7 +26,8 @@ from menwei_simulator.stage import Stage
 from peers.street import Street
 from plugin_folder import PluginFolder, plugins  # noqa: F401
 from program import Program
-from street_site import TEST, recorded, until
+from street_site import TEST, recorded
+from waiting import until
 
 pytestmark = needs_browser("the door screen is")
 CARD, PIN_CARD, PIN, STRANGER = "04A1B2C3", "04B1B2C3", "4711", "04FFFFFF"

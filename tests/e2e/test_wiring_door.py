@@ -16,7 +16,7 @@ from menwei_wiring.script import By, Outcome
 from menwei_wiring.service import Wiring
 from menwei_wiring.words import WiringError
 from peers.street import Street
-from street_site import until
+from waiting import until
 from wiring_door import BOARD, INSTALLER, Hands, play, unit_door, whole, write
 
 pytestmark = pytest.mark.e2e

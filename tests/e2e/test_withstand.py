@@ -17,7 +17,8 @@ from menwei.model import DoorMode
 from menwei_simulator.controller import ControllerSpec
 from menwei_simulator.stage import StageError
 from peers.street import Street
-from street_site import TEST, WITHIN, check_accounts, door, enter, recorded, running, until, write_config
+from street_site import TEST, check_accounts, door, enter, recorded, running, write_config
+from waiting import WITHIN, until
 
 pytestmark = pytest.mark.e2e
 

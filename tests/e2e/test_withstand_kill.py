@@ -21,7 +21,8 @@ from menwei_simulator.stage import Stage
 from peers import house_forks
 from peers.street import Street
 from program import Program
-from street_site import WITHIN, all_recorded, check_accounts, door, enter, running, write_config
+from street_site import all_recorded, check_accounts, door, enter, running, write_config
+from waiting import WITHIN
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

@@ -8,6 +8,8 @@ from itertools import count
 
 import pytest
 
+from waiting import until
+
 pytestmark = pytest.mark.slow
 
 np = pytest.importorskip("numpy", reason="NO FACE CODE TESTED: the extra 'face' (numpy) is not installed")
@@ -60,12 +62,6 @@ async def test_a_face_that_the_desk_disabled_itself_stays_disabled(house):
 async def running(house):
     """The service as the program runs it."""
     return asyncio.create_task(house.enrolment.run())
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_the_service_follows_every_change_of_rights_by_itself(house):

@@ -35,8 +35,9 @@ from menwei_screen.lines import Line
 from menwei_screen.models import Typed
 from menwei_screen.service import View
 from menwei_screen.tables import TABLES, metadata
-from screen_house import BASE, ScreenHouse, Tablet, screen_house, until
+from screen_house import BASE, ScreenHouse, Tablet, screen_house
 from small_house import HOUSE, empty_house, sign_in  # noqa: F401
+from waiting import until
 
 pytestmark = pytest.mark.slow
 

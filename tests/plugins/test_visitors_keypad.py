@@ -12,7 +12,8 @@ from menwei.model import Actor
 from menwei_simulator.controller import ControllerSpec
 from menwei_visitors.service import Visitors
 from peers.street import Street
-from street_site import door, recorded, running, until, write_config
+from street_site import door, recorded, running, write_config
+from waiting import until
 
 pytestmark = pytest.mark.e2e
 
