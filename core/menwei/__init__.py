@@ -21,6 +21,7 @@ from menwei.boardfacts import (
 from menwei.cardformats import CardFormatError, is_random, normalise
 from menwei.changes import (
     Change,
+    CredentialEnded,
     DocumentTaken,
     EndHolder,
     ExternalIdTaken,
@@ -124,6 +125,7 @@ __all__ = [
     "Config",
     "Context",
     "Credential",
+    "CredentialEnded",
     "CredentialIdentifier",
     "CredentialState",
     "DeviceInfo",

@@ -36,6 +36,12 @@ class UnknownCredential(RightsError):
     says = "rights.unknown_credential"
 
 
+class CredentialEnded(RightsError):
+    """It was ended for good: whoever comes back is given another."""
+
+    says = "rights.credential_ended"
+
+
 class UnknownProfile(RightsError):
     says = "rights.unknown_profile"
 

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 LANGUAGE_COOKIE = "menwei-language"
 YEAR = 365 * 86_400
 NEXT_FIELD = "_next"
+MOST_FIELDS = 1000
+"""In one form; the largest of ours has a few dozen."""
 
 _FIELD_KEYS = {
     "missing": "web.field.missing",
@@ -115,13 +117,7 @@ class Endpoint:
             if caller.by_cookie or caller.actor is None:
                 callers.require_own_origin(request)
             if request.content_type == "application/x-www-form-urlencoded":
-                fields = MultiDict(
-                    parse_qsl(
-                        (await request.read()).decode(errors="replace"),
-                        keep_blank_values=True,
-                        max_num_fields=1000,
-                    )
-                )
+                fields = _form(await request.read())
             if caller.session is not None and caller.by_cookie:
                 shown = request.headers.get(callers.CSRF_HEADER, "")
                 if not shown and fields is not None:
@@ -273,6 +269,16 @@ def _is_form(request: web.Request) -> bool:
     return request.content_type == "application/x-www-form-urlencoded" and "text/html" in request.headers.get(
         "Accept", ""
     )
+
+
+def _form(raw: bytes) -> MultiDict[str]:
+    """The fields of a form. Raises `Problem` for more than any of ours has."""
+    try:
+        return MultiDict(
+            parse_qsl(raw.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        )
+    except ValueError:
+        raise Problem(HTTPStatus.BAD_REQUEST, "web.refused") from None
 
 
 def _fields(model: type[BaseModel], fields: Any, part: str, call: Call) -> BaseModel:

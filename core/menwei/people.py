@@ -19,6 +19,7 @@ from menwei.boardnumbers import identifier_change
 from menwei.cardformats import FORMATS, WIEGAND26, WIEGAND26_LE, equivalents
 from menwei.changes import (
     Change,
+    CredentialEnded,
     EndHolder,
     InvalidPin,
     PutCredential,
@@ -195,7 +196,10 @@ class People:
     async def set_state(
         self, credential: int, state: CredentialState, *, actor: Actor, tx: Transaction | None = None
     ) -> None:
-        """Report lost (Lost), restore (Enabled), disable, end."""
+        """Report lost (Lost), restore (Enabled), disable, end. Raises `CredentialEnded`: what was ended stays so."""
+        known = self._rights.snapshot.credential(credential)
+        if known is not None and known.state is CredentialState.ENDED is not state:
+            raise CredentialEnded(f"credential {credential} has ended")
         async with self._within(tx) as own:
             await self._rights.apply(own, [SetState(credential, state)], actor=actor)
 

@@ -172,9 +172,11 @@ class Call:
                 str(notice["error"]),
                 {str(name): str(value) for name, value in notice["values"].items()},
             )
-        except (ValueError, KeyError, TypeError, AttributeError):
+            if self.house.messages.find(self.language, key) is None:
+                return ""
+            return self.t(key, **values)
+        except (ValueError, LookupError, TypeError, AttributeError):
             return ""  # there is none, or the cookie is not ours
-        return self.t(key, **values) if self.house.messages.find(self.language, key) is not None else ""
 
     async def unless_gone(self, work: Awaitable[T]) -> T:
         """What `work` waits for (a card to be touched), unless whoever asked goes away meanwhile: then it is cancelled,

@@ -17,9 +17,16 @@ SHORTEST_REASON = 4
 """Characters; what the API asks of a reason that is recorded."""
 
 
-class Search(Model):
-    search: Text = ""
+class Onward(Model):
+    """The next page of everybody."""
+
     after: Text | None = None
+
+
+class Search(Onward):
+    """Posted, so that no name stays in the history of the desk's browser."""
+
+    search: Text = ""
 
 
 class Facts(Model):
@@ -51,9 +58,13 @@ class DeskPages:
         self.render = renderer
 
     async def people(self, call: Call) -> Answer:
-        found = await call.ask(
-            "GET", "/api/people", query={"search": call.query.search, "after": call.query.after or 0}
-        )
+        return await self._people(call, "", call.query.after)
+
+    async def found(self, call: Call) -> Answer:
+        return await self._people(call, call.body.search, call.body.after)
+
+    async def _people(self, call: Call, search: str, after: str | None) -> Answer:
+        found = await call.ask("GET", "/api/people", query={"search": search, "after": after or 0})
         return await self.render.page(
             call,
             "people.html",
@@ -61,7 +72,7 @@ class DeskPages:
             people=found.people,
             unlocked=found.unlocked,
             more=found.next,
-            search=call.query.search,
+            search=search,
         )
 
     async def new_person(self, call: Call) -> Answer:
@@ -181,7 +192,8 @@ class DeskPages:
             return paged(self.render, method, f"{ONE}/passages", handler, render.HISTORY, **more)
 
         return [
-            page("/people", self.people, query=Search),
+            page("/people", self.people, query=Onward),
+            page("/people", self.found, "POST", body=Search),
             page("/people/new", self.new_person),
             page(ONE, self.person),
             page(f"{ONE}/edit", self.edit),

@@ -15,7 +15,7 @@ from jinja2 import BytecodeCache, ChoiceLoader, Environment, PackageLoader, Stri
 from jinja2.bccache import Bucket
 from pydantic import StringConstraints
 
-from menwei.routes import Call, Handler, Html, Kind, Problem, Role, Route, See
+from menwei.routes import PEOPLE_ONLY, Call, Handler, Html, Kind, Problem, Role, Route, See
 from menwei_console.assets import Assets
 
 if TYPE_CHECKING:
@@ -176,8 +176,8 @@ class Renderer:
 
 
 def paged(renderer: Renderer, method: str, path: str, handler: Handler, place: Place, **more: Any) -> Route:
-    """The route of a page, for those who may go to `place`."""
-    return Route(method, path, handler, place.roles, page=True, problem=renderer.problem, **more)
+    """The route of a page, for those people who may go to `place`: programs ask the API."""
+    return Route(method, path, handler, place.roles, PEOPLE_ONLY, page=True, problem=renderer.problem, **more)
 
 
 async def _me(call: Call) -> Any:

@@ -22,6 +22,8 @@ SEEN_AT_ONCE = 50
 
 
 class Search(Model):
+    """Posted, so that no name stays in the history of the desk's browser."""
+
     search: Annotated[str, StringConstraints(max_length=100)] = ""
 
 
@@ -33,7 +35,13 @@ class Pages:
         self.render = Renderer("menwei_face", self.own)
 
     async def everybody(self, call: Call) -> Answer:
-        search, people, totals, trouble, away = call.query.search, [], None, "", ""
+        return await self._everybody(call, "")
+
+    async def found(self, call: Call) -> Answer:
+        return await self._everybody(call, call.body.search)
+
+    async def _everybody(self, call: Call, search: str) -> Answer:
+        people, totals, trouble, away = [], None, "", ""
         try:
             totals = await call.ask("GET", BASE)
         except Problem as problem:
@@ -87,7 +95,8 @@ def routes() -> list[Route]:
     pages = Pages()
     shown: dict[str, Any] = {"page": True, "problem": pages.render.problem}
     return [
-        Route("GET", HERE, pages.everybody, ROLES, menu=("face.page.title", "person"), query=Search, **shown),
+        Route("GET", HERE, pages.everybody, ROLES, menu=("face.page.title", "person"), **shown),
+        Route("POST", HERE, pages.found, ROLES, body=Search, **shown),
         Route("GET", HERE + r"/people/{holder:\d{1,18}}", pages.one, ROLES, **shown),
         Route("GET", MINE, pages.mine, TENANT, kinds=PEOPLE_ONLY, menu=("face.mine.title", "person"), **shown),
         Route("GET", MINE + r"/receipts/{receipt:\d{1,18}}", pages.my_receipt, TENANT, kinds=PEOPLE_ONLY, **shown),

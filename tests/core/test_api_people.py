@@ -183,6 +183,16 @@ async def test_a_card_is_reported_lost_restored_and_ended(client: Browser) -> No
         assert client.app[HOUSE].rights.snapshot.credential(credential).state == state
 
 
+@pytest.mark.parametrize("state", ["Enabled", "Disabled", "Lost"])
+async def test_what_was_ended_for_good_stays_ended(client: Browser, state: str) -> None:
+    await sign_in(client, "registrar")
+    _, credential = await with_card(client)
+    await post(client, f"/api/credentials/{credential}/state", state="Ended")
+    answer = await client.post(f"/api/credentials/{credential}/state", json={"state": state})
+    assert (answer.status, (await answer.json())["error"]) == (409, "rights.credential_ended")
+    assert client.app[HOUSE].rights.snapshot.credential(credential).state is CredentialState.ENDED
+
+
 async def test_ending_a_person_ends_all_their_credentials(client: Browser) -> None:
     await sign_in(client, "registrar")
     holder, credential = await with_card(client)

@@ -370,3 +370,29 @@ async def test_passwords_are_not_written_to_the_journal(client: Browser) -> None
     assert "login" in audits
     assert PASSWORD not in audits
     assert Role.GUARD in audits
+
+
+async def test_a_form_with_thousands_of_fields_is_refused_in_words(client: Browser) -> None:
+    fields = {f"field{number}": "1" for number in range(1001)}
+    answer = await client.post("/api/login", data=fields, headers={"Accept": "application/json"})
+    assert (answer.status, (await answer.json())["error"]) == (400, "web.refused")
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        '{"error": "web.too_many", "values": {"key": "x"}}',
+        '{"error": "web.too_many", "values": {"language": "x"}}',
+        '{"error": "web.too_many", "values": {"self": "x"}}',
+        '{"error": "web.too_many", "values": []}',
+        '{"error": ["web.too_many"]}',
+        "[]",
+        "null",
+    ],
+)
+async def test_a_notice_that_is_not_ours_is_no_notice(client: Browser, notice: str) -> None:
+    client.session.cookie_jar.update_cookies({"menwei-notice": notice.encode().hex()})
+    assert (await client.get("/api/health")).status == 200
+    await sign_in(client)
+    client.session.cookie_jar.update_cookies({"menwei-notice": notice.encode().hex()})
+    assert (await client.get("/")).status == 200

@@ -72,6 +72,48 @@ def value(page: str, name: str) -> str:
     return found[1]
 
 
+# ---------------------------------------------------------------------------------------------------- finding them
+
+
+async def test_somebody_is_found_by_name_and_the_name_stands_in_no_address(
+    client: Browser, house: SmallHouse
+) -> None:
+    await resident(house)
+    await house.people.add("张三", actor=ACTOR)
+    await sign_in(client)
+    await client.post("/api/unlock", json={"password": PASSWORD})
+    answer = await send(client, "/people", search="欧阳")
+    page = unescape(await answer.text())
+    assert "欧阳娜娜" in page
+    assert "张三" not in page
+    assert str(answer.url.relative()) == "/people"
+    assert 'method="get"' not in page
+
+
+async def test_the_next_page_of_what_was_found_is_asked_for_by_a_form(
+    client: Browser, house: SmallHouse
+) -> None:
+    for _ in range(60):
+        await house.people.add("欧阳", actor=ACTOR)
+    await sign_in(client)
+    await client.post("/api/unlock", json={"password": PASSWORD})
+    page = await page_after(client, "/people", search="欧阳")
+    after = re.search(r'name="after" value="(\d+)"', page)
+    assert after is not None
+    onward = await page_after(client, "/people", search="欧阳", after=after[1])
+    shown = re.findall(r'href="/people/(\d+)"', page + onward)
+    assert len(set(shown)) == len(shown) == 60
+
+
+async def test_pages_are_for_people_and_a_program_is_told_so(client: Browser, house: SmallHouse) -> None:
+    await sign_in(client)
+    made = await (await client.post("/api/tokens", json={"name": "bms", "role": "committee"})).json()
+    client.session.cookie_jar.clear()
+    for path in ("/people", "/account"):
+        answer = await client.get(path, headers={"Authorization": f"Bearer {made['secret']}"})
+        assert answer.status == 403
+
+
 # ------------------------------------------------------------------------------------------------ would they pass
 
 
