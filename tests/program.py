@@ -33,17 +33,13 @@ class Running:
     process: Process
     line: str
     """What it said."""
+    password: str = ""
+    """The admin's first password, which it says before at the very first start on a folder."""
 
     @property
     def url(self) -> str:
         """The address it says its console is reached at."""
         return next(word for word in self.line.split() if word.startswith("http")).rstrip(".,")
-
-    async def password(self) -> str:
-        """The admin's first password, which it says in its second line at the very first start on a folder."""
-        line = await read_line(self.process)
-        assert "password " in line, line
-        return line.split("password ", 1)[1].split()[0]
 
 
 class Program:
@@ -112,9 +108,12 @@ class Program:
         assert process.stderr is not None
         errors = asyncio.create_task(process.stderr.read())
         try:
-            line = await read_line(process)
+            line, password = await read_line(process), ""
+            if "password " in line:
+                password = line.split("password ", 1)[1].split()[0]
+                line = await read_line(process)
             assert "is running" in line, line + (await errors).decode()
-            yield Running(process, line)
+            yield Running(process, line, password)
             process.send_signal(signal.SIGINT)
             async with asyncio.timeout(WITHIN):
                 assert await process.wait() == 0, (await errors).decode()

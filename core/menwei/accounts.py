@@ -55,6 +55,11 @@ _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
 
 
 _All = list[Account]  # inside the class below, `list` is a method
+_Tokens = list[Token]
+
+
+def keep(_password: str) -> None:
+    """For who takes the first password from what `create_first` returns."""
 
 
 class Accounts:
@@ -85,9 +90,11 @@ class Accounts:
 
     # ---------------------------------------------------------------------------------------------------- accounts
 
-    async def create_first(self) -> str | None:
-        """At first start: the manager's key and the account `admin` (committee) with a random password, which is
-        returned this once. None when there are accounts already."""
+    async def create_first(self, tell: Callable[[str], None] = keep) -> str | None:
+        """At first start: the manager's key and the account `admin` (committee) with a random password, which is told
+        and returned this once. None when there are accounts already.
+
+        It is told before it is kept: one that was kept and never told would lock every name away for ever."""
         await self._store.bind(self._keys.fingerprint)
         async with self._store.read() as connection:
             if (await connection.execute(select(ACCOUNTS.c.id).limit(1))).first() is not None:
@@ -98,6 +105,7 @@ class Accounts:
         async with self._store.transaction() as tx:
             await tx.execute(update(MANAGER).values(public=manager.public))
             await tx.execute(insert(ACCOUNTS), [row])
+            tell(password)
         return password
 
     async def create(

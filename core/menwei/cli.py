@@ -166,6 +166,11 @@ class _Stderr:
         sys.stderr.flush()
 
 
+def tell_password(password: str, console: Console = out) -> None:
+    """The first password is shown this once: when the account is made, whatever fails afterwards."""
+    console.print(say("cli.first_password", password=password), style="bold", highlight=False)
+
+
 def quiet_log(level: int = logging.WARNING) -> None:
     """Log lines on stderr, from `level` on."""
     import structlog
@@ -204,10 +209,6 @@ def run_site(
 
     def started(site: Serving) -> None:
         out.print(say("cli.serving", site=site.house.site.name, url=site.server.url), highlight=False)
-        if site.house.first_password:
-            out.print(
-                say("cli.first_password", password=site.house.first_password), style="bold", highlight=False
-            )
         for repair in site.house.repairs():
             out.print(
                 f"! {site.house.messages.t(language(), repair.message, **repair.values)}",
@@ -215,7 +216,7 @@ def run_site(
                 highlight=False,
             )
 
-    run(serve(existing(config), started))
+    run(serve(existing(config), started, tell_password))
 
 
 @app.command(help="Check the configuration and what it names, before anything starts · 检查配置")

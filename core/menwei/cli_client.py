@@ -96,11 +96,18 @@ async def api(config: Path, language: str, look_for: str = "") -> AsyncIterator[
         async with _connected(socket, language) as service:
             yield service
         return
+    from menwei.cli import err, tell_password
     from menwei.serving import serving
+
+    def tell(password: str) -> None:
+        tell_password(password, err)  # what the command itself says is for scripts too
 
     with tempfile.TemporaryDirectory(prefix="menwei-") as folder:
         private = Path(folder) / SOCKET_NAME
-        async with serving(config, offline=private) as site, _connected(private, language) as service:
+        async with (
+            serving(config, offline=private, tell=tell) as site,
+            _connected(private, language) as service,
+        ):
             if look_for:
                 await site.house.discovery.start()
                 try:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import structlog
 
 from menwei.access import Line
-from menwei.accounts import Accounts
+from menwei.accounts import Accounts, keep
 from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget, probe
 from menwei.background import Services
 from menwei.boardlog import BoardLog
@@ -100,9 +100,12 @@ class Menwei:
     first_password: str | None = None
     """The admin's password, once, when this start made the account."""
 
-    def __init__(self, path: Path, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, path: Path, wall: Callable[[], float] = time.time, tell: Callable[[str], None] = keep
+    ) -> None:
         self.path = path
         self._wall = wall
+        self._tell = tell
         self._stack = AsyncExitStack()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._queues: Queues | None = None
@@ -114,10 +117,13 @@ class Menwei:
     # ---------------------------------------------------------------------------------------------------------- begin
 
     @classmethod
-    async def open(cls, path: Path, *, wall: Callable[[], float] = time.time) -> Menwei:
+    async def open(
+        cls, path: Path, *, wall: Callable[[], float] = time.time, tell: Callable[[str], None] = keep
+    ) -> Menwei:
         """Read the configuration and open the data. Raises `ConfigRefused`, `KeyTrouble`, `StoreLocked`; then nothing
-        is left open. `wall` is the machine's clock; demonstrations and tests bring their own."""
-        house = cls(path, wall)
+        is left open. `wall` is the machine's clock; demonstrations and tests bring their own. `tell` shows somebody the
+        admin's first password, when this opening makes the account: nothing else ever does."""
+        house = cls(path, wall, tell)
         try:
             await house._open()
         except BaseException:
@@ -144,7 +150,7 @@ class Menwei:
         self.rights.snapshot.set_config_profiles(list(self.site.profiles))
         self.people = People(self.store, self.rights, self.keys)
         self.accounts = Accounts(self.store, self.keys, now=self.clock.now)
-        self.first_password = await self.accounts.create_first()
+        self.first_password = await self.accounts.create_first(self._tell)
         self._making = Making(self, Memories(self.data / "devices"))
         self.messages = Messages()
         found = installed()

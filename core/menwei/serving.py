@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from menwei import certificate
+from menwei.accounts import keep
 from menwei.house import Menwei
 from menwei.routes import Route
 from menwei.settings import Web
@@ -41,14 +42,15 @@ async def serving(
     port: int | None = None,
     offline: Path | None = None,
     wall: Callable[[], float] = time.time,
+    tell: Callable[[str], None] = keep,
 ) -> AsyncIterator[Serving]:
     """Open the site, start it and its server; on leaving, end both. Raises what `Menwei.open` and `Server.start` raise.
 
     `port` takes the place of the configured one (0: any). `offline` is for one command while no service runs: the data
     is held and the API answers on that Unix socket, but no device is connected and no door served. `wall` is the clock
-    the house goes by.
+    the house goes by. `tell` shows somebody the first password; without it the house keeps it as `first_password`.
     """
-    house = await Menwei.open(config, wall=wall)
+    house = await Menwei.open(config, wall=wall, tell=tell)
     try:
         settings = house.loaded.config
         assert settings is not None
@@ -94,8 +96,9 @@ def settle() -> None:
     gc.enable()
 
 
-async def serve(config: Path, started: Callable[[Serving], None]) -> None:
-    """Run the site until SIGINT or SIGTERM; `started` is called once it serves."""
+async def serve(config: Path, started: Callable[[Serving], None], tell: Callable[[str], None]) -> None:
+    """Run the site until SIGINT or SIGTERM; `started` is called once it serves, `tell` with the first password before
+    anything that could fail."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,7 +107,7 @@ async def serve(config: Path, started: Callable[[Serving], None]) -> None:
     # come, took half of the time to load them.
     gc.disable()
     try:
-        async with serving(config) as site:
+        async with serving(config, tell=tell) as site:
             started(site)
             settle()
             await stop.wait()

@@ -74,6 +74,20 @@ async def test_the_first_start_makes_one_committee_account_and_tells_its_passwor
     assert await office.accounts.list() == [session.account]
 
 
+async def test_an_account_whose_password_nobody_could_be_told_is_not_made(tmp_path):
+    def broken_pipe(_password: str) -> None:
+        raise BrokenPipeError
+
+    async with opened(tmp_path) as house:
+        made = Office(house.store, Time())
+        with pytest.raises(BrokenPipeError):
+            await made.accounts.create_first(broken_pipe)
+        assert await made.accounts.list() == []
+        told: list[str] = []
+        password = await made.accounts.create_first(told.append)
+        assert told == [password]
+
+
 async def test_signing_in_as_committee_opens_what_was_sealed_for_the_manager(office):
     (manager,) = await rows(office, schema.manager)
     sealed = seal_for_manager(manager.public, b"name", "holders/1/name_sealed")

@@ -9,6 +9,7 @@ import pytest
 import typer
 
 from menwei.cli import REFUSED, run
+from menwei.cli_client import api
 from menwei.serving import GARBAGE, serve, serving, settle
 
 
@@ -65,8 +66,25 @@ def test_a_port_that_somebody_else_has_is_named_with_what_to_do(
         port = other.getsockname()[1]
         config = tmp_path / "config.yaml"
         config.write_text(f"site: {{id: yard}}\nweb: {{port: {port}}}\n", "utf-8")
+        told_passwords: list[str] = []
         with pytest.raises(typer.Exit) as ended:
-            run(serve(config, lambda _: None))
+            run(serve(config, lambda _: None, told_passwords.append))
     assert ended.value.exit_code == REFUSED
+    assert len(told_passwords) == 1, "the account is made all the same: its password must not be lost"
     told = capsys.readouterr().err
     assert said in told and str(port) in told and "web.port" in told.replace("\n", "")
+
+
+async def test_a_command_that_is_the_first_on_a_folder_shows_the_first_password(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("site: {id: yard}\n", "utf-8")
+    async with api(config, "en") as service:
+        assert (await service.get("/api/people"))["people"] == []
+    first = capsys.readouterr()
+    assert "admin" in first.err
+    assert "admin" not in first.out
+    async with api(config, "en"):
+        pass
+    assert "admin" not in capsys.readouterr().err

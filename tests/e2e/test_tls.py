@@ -69,7 +69,7 @@ async def test_the_console_is_served_with_the_sites_certificate_and_cookies_for_
     async with program.running() as site, aiohttp.ClientSession(cookie_jar=jar) as browser:
         url = site.url
         assert url.startswith("https://127.0.0.1:")
-        admin = {"name": "admin", "password": await site.password()}
+        admin = {"name": "admin", "password": site.password}
         async with browser.post(f"{url}/api/login", json=admin, ssl=trusting) as answer:
             assert answer.status == 200
             assert "max-age" in answer.headers["Strict-Transport-Security"]
