@@ -194,7 +194,7 @@ class Facts(Protocol):
 
     A kind of its own is written `Name` here and in the manifest, and stands in the journal as `package.Name`; other
     plugins and notifiers hear it by that name. `data` is JSON and holds nothing personal; `personal` is sealed, and
-    forgotten with retention.
+    forgotten with the passages (`journal.passages`).
     """
 
     def publish(

@@ -20,8 +20,9 @@ log = structlog.get_logger(__name__)
 ROUND = 3600.0
 """Seconds between rounds: a day that begins is noticed within the hour, a year before it is needed."""
 
-PASSAGE_KINDS = ("AccessGranted", "AccessDenied", "Duress")
-"""Entries whose personal part goes after `journal.passages`; audit entries keep theirs for `AUDIT_KEPT`."""
+ANSWERABLE = ("Audit", "DoorCommand")
+"""Entries about somebody's deed in the house's name, who is told in their personal part. Every other kind that has one,
+those of plugins and of later versions too, says where a person was and when: it goes after `journal.passages`."""
 AUDIT_KEPT = 180 * 86_400.0
 """Seconds. Who looked at whom and who opened what stays answerable for half a year."""
 
@@ -64,7 +65,7 @@ class Upkeep:
     async def _retention(self) -> None:
         settings = self._house.loaded.config
         assert settings is not None
-        older_than = dict.fromkeys(PASSAGE_KINDS, settings.journal.passages) | {"*": AUDIT_KEPT}
+        older_than = dict.fromkeys(ANSWERABLE, AUDIT_KEPT) | {"*": settings.journal.passages}
         emptied = await self._house.journal.forget(older_than, self._house.clock.now())
         if emptied:
             self._house.audit_later(Actor("menwei", "operator", "program"), "retention", {"emptied": emptied})
