@@ -182,8 +182,8 @@ class Accounts:
             tx.on_commit(lambda: self._sessions.update({_digest(token): held}))
         return _session(token, held)
 
-    async def session(self, token: str) -> Session | None:
-        """The session a cookie stands for, and note that it is in use; None when it ended, or never was."""
+    async def session(self, token: str, *, used: bool = True) -> Session | None:
+        """The session a cookie stands for; None when it ended, or never was. `used`: note that it is in use."""
         digest, at = _digest(token), self._now()
         held = self._sessions.get(digest)
         while held is None:
@@ -197,6 +197,8 @@ class Accounts:
         if at >= held.expires:
             await self._end(digest)
             return None
+        if not used:
+            return _session(token, held)
         held = replace(held, seen=max(held.seen, at))
         self._sessions[digest] = held
         if at - held.written >= _SEEN_EVERY:

@@ -29,7 +29,7 @@ def core_routes(clock: Clock, streams: Streams) -> list[Route]:
         *api_people.routes(),
         *api_credentials.routes(),
         *api_documents.routes(),
-        *api_explain.routes(),
+        *api_explain.routes(clock.monotonic),
         *api_devices.routes(),
         *api_boards.routes(),
         *api_accounts.routes(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Annotated
 
@@ -201,7 +202,8 @@ class Events:
 
     async def __call__(self, call: Call) -> web.StreamResponse:
         """Everything that happens, from where the caller left off. Entries are pulled from the journal as fast as the
-        client takes them, so a slow one costs no memory; one that takes nothing at all is cut off."""
+        client takes them, so a slow one costs no memory; one that takes nothing at all is cut off. The event
+        `signed-out` is the last one: its caller is nobody any more."""
         journal, kinds = call.house.journal, live(call.house)
         head = journal.head
         after = _resume_from(call, head)
@@ -223,9 +225,12 @@ class Events:
                         missed = []
                     for entry in missed:
                         await _send(call, response, view(call, entry))
-                    async for batch in journal.follow(after=head, kinds=kinds):
-                        for entry in batch:
-                            await _send(call, response, view(call, entry))
+                    async with aclosing(call.following(journal.follow(after=head, kinds=kinds))) as batches:
+                        async for batch in batches:
+                            for entry in batch:
+                                await _send(call, response, view(call, entry))
+                    if not await call.still():
+                        await response.send("", event="signed-out")
                 except (ConnectionResetError, TimeoutError):
                     pass  # the client went away; it resumes by itself
             return response

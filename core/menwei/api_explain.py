@@ -1,13 +1,20 @@
-"""Would this person pass, there and then, and if not, why?"""
+"""Would this person pass, there and then, and if not, why?
+
+The question is a look at a person: recorded before the answer goes out, limited for each caller like reads of their
+passages.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from menwei.api_journal import QUERIES, QUERIES_IN
+from menwei.callers import Limit
 from menwei.model import Outcome, Reason
 from menwei.routes import WHOLE, Call, Model, Problem, Role, Route
 
@@ -51,7 +58,18 @@ class ExplanationOut(Model):
     findings: tuple[FindingOut, ...]
 
 
-async def explain(call: Call) -> ExplanationOut:
+class Explanations:
+    """The answers; rate-limited for each caller."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._limit = Limit(QUERIES, QUERIES_IN, monotonic)
+
+    async def __call__(self, call: Call) -> ExplanationOut:
+        self._limit.take(call.identity)
+        return await _explained(call)
+
+
+async def _explained(call: Call) -> ExplanationOut:
     house, asked = call.house, call.body
     at = None
     if asked.at is not None:
@@ -95,10 +113,10 @@ def _says(call: Call, key: str) -> str:
     return call.house.messages.says(call.language, key)
 
 
-def routes() -> list[Route]:
+def routes(monotonic: Callable[[], float]) -> list[Route]:
     return [
         Route(
-            "POST", "/api/explain", explain, ASKERS, summary="api.explain", tags=("people",), body=Question,
-            response=ExplanationOut, statuses=(404,),
+            "POST", "/api/explain", Explanations(monotonic), ASKERS, summary="api.explain", tags=("people",), body=Question,
+            response=ExplanationOut, statuses=(404, 429),
         )
     ]  # fmt: skip

@@ -118,7 +118,7 @@ class Histories:
         self._limit = Limit(QUERIES, QUERIES_IN, monotonic)
 
     async def __call__(self, call: Call) -> Entries:
-        self._limit.take(call.who.name)
+        self._limit.take(call.identity)
         asked = call.body
         before = position_in(asked.before, "body.before")
         await call.house.audit(

@@ -42,6 +42,8 @@ class Caller:
     session: Session | None = None
     by_cookie: bool = False
     scope: frozenset[str] = frozenset()
+    identity: str = ""
+    """Whom limits count: one account or one token, whatever others are called."""
 
 
 NOBODY = Caller()
@@ -51,21 +53,33 @@ def cookie_name(request: web.Request) -> str:
     return SECURE_COOKIE if request.secure else PLAIN_COOKIE
 
 
-async def identify(request: web.Request, accounts: Accounts) -> Caller:
-    """Finds out who calls. A credential that was shown and is not valid makes nobody, never somebody lesser."""
+async def identify(request: web.Request, accounts: Accounts, *, used: bool = True) -> Caller:
+    """Finds out who calls. A credential that was shown and is not valid makes nobody, never somebody lesser. `used`: the
+    session is in use by this, and lives on."""
     authorization = request.headers.get("Authorization", "")
     if authorization:
         scheme, _, secret = authorization.partition(" ")
         token = await accounts.tokens.find(secret.strip()) if scheme.lower() == "bearer" else None
-        return Caller(token.actor, scope=token.scope) if token is not None else NOBODY
+        if token is None:
+            return NOBODY
+        return Caller(token.actor, scope=token.scope, identity=f"token {token.id}")
     if secret := request.cookies.get(cookie_name(request), ""):
-        session = await accounts.session(secret)
+        session = await accounts.session(secret, used=used)
         if session is None:
             return NOBODY
-        return Caller(session.account.actor, session, by_cookie=True)
+        account = session.account
+        return Caller(account.actor, session, by_cookie=True, identity=f"account {account.id}")
     if is_operator(request):
-        return Caller(Actor("operator", Role.OPERATOR, Kind.OPERATOR))
+        return Caller(Actor("operator", Role.OPERATOR, Kind.OPERATOR), identity="operator")
     return NOBODY
+
+
+async def is_still(request: web.Request, accounts: Accounts, actor: Actor | None) -> bool:
+    """Whether `actor`, whose request this is, would still be let in with it. Asking is no use of a session: an open page
+    alone would keep it for ever. The machine's operator has nothing that could be taken back, and may have hung up."""
+    if actor is not None and actor.kind == Kind.OPERATOR:
+        return True
+    return (await identify(request, accounts, used=False)).actor == actor
 
 
 def is_operator(request: web.Request) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, get_origin
 from urllib.parse import parse_qsl, urlsplit
@@ -105,7 +106,10 @@ class Endpoint:
         """The call with its caller and its validated input. Raises `Problem`."""
         request, route = call.request, self.route
         caller = await callers.identify(request, self.house.accounts)
-        call = replace(call, actor=caller.actor, session=caller.session)
+        still = partial(callers.is_still, request, self.house.accounts, caller.actor)
+        call = replace(
+            call, actor=caller.actor, session=caller.session, identity=caller.identity, still=still
+        )
         if not route.admits(caller.actor):
             if caller.actor is None:
                 raise Problem(HTTPStatus.UNAUTHORIZED, "web.sign_in")

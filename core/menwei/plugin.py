@@ -181,7 +181,8 @@ class Passage:
     factors: frozenset[IdentifierType]
     at: float
     dry_run: bool = False
-    """True for `menwei explain`: answer as always, remember nothing."""
+    """True for `menwei explain`: answer as always, remember nothing. Whoever asks need not be allowed to know where people
+    are: an answer that comes from passages before says only that it refuses, without a place or a time."""
 
 
 class Policy(ABC):

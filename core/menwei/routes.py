@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from http import HTTPStatus
@@ -34,6 +34,9 @@ T = TypeVar("T")
 
 LOOK_EVERY = 0.3
 """Seconds between two looks whether whoever asked still waits."""
+ASK_AGAIN = 5.0
+"""Seconds between two looks whether whoever follows a stream may still: what a stream in which nothing happens lives on
+after a sign-out."""
 
 
 class Role(StrEnum):
@@ -116,6 +119,11 @@ class ProblemBody(Model):
     where: str = ""
 
 
+async def _nobody_to_ask() -> bool:
+    """Of a call that nobody was identified for: there is nothing that could end."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One request that passed every check.
@@ -135,6 +143,11 @@ class Call:
     request: web.Request
     routes: Mapping[tuple[str, str], Route] = field(default_factory=dict)
     """Every route of the house by method and path template."""
+    identity: str = ""
+    """Whom limits on what somebody may ask count (`callers.Caller.identity`); names are no such thing, two may be alike."""
+    still: Callable[[], Awaitable[bool]] = _nobody_to_ask
+    """Asks again who calls (`callers.is_still`): False once they signed out, or account or token were taken from them.
+    For work that outlasts the request; a route that waits has `unless_gone` and `brought`, one that streams `following`."""
 
     @property
     def key(self) -> Any:
@@ -179,17 +192,35 @@ class Call:
             return ""  # there is none, or the cookie is not ours
 
     async def unless_gone(self, work: Awaitable[T]) -> T:
-        """What `work` waits for (a card to be touched), unless whoever asked goes away meanwhile: then it is cancelled,
-        and the next touch is a passage again. Raises `TimeoutError` in that case."""
+        """What `work` waits for (a card to be touched), unless whoever asked goes away or is signed out meanwhile: then it
+        is cancelled, and the next touch is a passage again. Raises `TimeoutError` and `Problem` 401 in these cases."""
         waiting = asyncio.ensure_future(work)
         try:
             while not waiting.done():
                 await asyncio.wait({waiting}, timeout=LOOK_EVERY)
                 if self.request.transport is None or self.request.transport.is_closing():
                     raise TimeoutError
+                if not await self.still():
+                    raise Problem(HTTPStatus.UNAUTHORIZED, "web.sign_in")
             return waiting.result()
         finally:
             waiting.cancel()
+
+    async def following(self, items: AsyncIterator[T]) -> AsyncGenerator[T]:
+        """`items`, for as long as whoever asked is let in: nothing that comes after a sign-out is handed on."""
+        while True:
+            coming = asyncio.ensure_future(anext(items))
+            try:
+                while not coming.done():
+                    await asyncio.wait({coming}, timeout=ASK_AGAIN)
+                    if not await self.still():
+                        return
+                item = coming.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                coming.cancel()
+            yield item
 
     async def brought(self, capture: Callable[[], Awaitable[T]], nothing: str = "web.no_card") -> T:
         """The card or document that is brought to `body.reader` for whoever asked (`unless_gone`). Every way in which none

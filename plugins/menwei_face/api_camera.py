@@ -46,7 +46,7 @@ async def begin(call: Call) -> SessionOut:
         raise Problem(409, "face.camera.away", "body.camera")
     holder = holder_of(call)
     with refusing():
-        session = await call.service(Enrolment).sessions.begin(recorder(call), holder, camera.id)
+        session = await call.service(Enrolment).sessions.begin(recorder(call), holder, camera.id, call.still)
     await audit(call, "camera", holder, camera=camera.id)
     return _shown(call, session)
 

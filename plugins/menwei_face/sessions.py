@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -57,12 +57,14 @@ class State(StrEnum):
 
 @dataclass(slots=True)
 class Session:
-    """One enrolment before one camera. `says` with `values` is the message for the person or the desk."""
+    """One enrolment before one camera. `says` with `values` is the message for the person or the desk; `still` asks
+    whether who began it is signed in yet."""
 
     id: str
     holder: int
     camera: str
     by: Recorder
+    still: Callable[[], Awaitable[bool]]
     state: State = State.STARTING
     guidance: tuple[str, ...] = ()
     says: str = "face.camera.starting"
@@ -87,9 +89,11 @@ class Sessions:
         self._context = enrolment.context
         self._sessions: dict[str, Session] = {}
 
-    async def begin(self, by: Recorder, holder: int, camera: str) -> Session:
-        """Look for this person at this camera, from now on. Raises `FaceError`: no consent, no other way in, or the
-        camera is taken."""
+    async def begin(
+        self, by: Recorder, holder: int, camera: str, still: Callable[[], Awaitable[bool]]
+    ) -> Session:
+        """Look for this person at this camera, from now on, while `by` is `still` signed in. Raises `FaceError`: no
+        consent, no other way in, or the camera is taken."""
         await self._enrolment.may_enrol(holder)
         try:
             cameras = self._context.service(Cameras)
@@ -97,7 +101,7 @@ class Sessions:
             raise FaceError("face.camera.no_service", HTTPStatus.SERVICE_UNAVAILABLE) from None
         if any(one.camera == camera and not one.state.over for one in self._sessions.values()):
             raise FaceError("face.camera.busy", where="body.camera")
-        session = Session(secrets.token_hex(16), holder, camera, by, watched=self._now())
+        session = Session(secrets.token_hex(16), holder, camera, by, still, watched=self._now())
         spec = LookSpec(f"face-enrolment/{camera}", MAKE_GUIDE, (camera,), self._options())
         try:
             looking = cameras.look(spec, lambda _camera, event: self.happened(session, event))
@@ -165,7 +169,8 @@ class Sessions:
         try:
             if await self._started(session, looking) and await self._collected(session, looking):
                 looking.close()
-                await self._enrol(session)
+                if not await self._left(session):
+                    await self._enrol(session)
         finally:
             looking.close()
             if not session.state.over:
@@ -178,7 +183,7 @@ class Sessions:
         waits = [asyncio.ensure_future(event.wait()) for event in (looking.ready, looking.lost)]
         try:
             while not any(wait.done() for wait in waits) and self._now() - began < STARTING:
-                if self._unwatched(session):
+                if await self._left(session):
                     return False
                 await asyncio.wait(waits, timeout=PULSE, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -198,7 +203,7 @@ class Sessions:
             if looking.lost.is_set():
                 session.end(State.FAILED, "face.camera.lost", detail=looking.trouble or "–")
                 return False
-            if self._unwatched(session):
+            if await self._left(session):
                 return False
             if session.have >= LEAST and now - began > ENOUGH_AFTER:
                 return True
@@ -211,9 +216,9 @@ class Sessions:
             session.news.clear()
         return True
 
-    def _unwatched(self, session: Session) -> bool:
-        """Ends it when nobody has asked for a while how it stands."""
-        if self._now() - session.watched <= UNWATCHED:
+    async def _left(self, session: Session) -> bool:
+        """Ends it when nobody has asked for a while how it stands, or who began it may not enrol anybody any more."""
+        if self._now() - session.watched <= UNWATCHED and await session.still():
             return False
         session.end(State.ENDED, "face.camera.ended")
         return True

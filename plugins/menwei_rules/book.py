@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from menwei import Config, Context, Service
+from menwei import Config, Context, Passage, Service
 
 PENDING = 10.0
 """Seconds for which an entry that was granted counts against another door: the door's contact tells only later that
@@ -14,6 +14,17 @@ FIRST_CARD = "menwei_rules.FirstCard"
 A_DAY = 86_400.0
 ALL = 10_000
 """First cards of a day: one a group and day, so this is never reached."""
+ABOUT_NOW = 60.0
+"""Seconds. A question about a moment so near is one about now: somebody had to type it."""
+
+
+def as_remembered(passage: Passage, now: float) -> Passage | None:
+    """The passage that memory is asked about: the same one, and for `menwei explain` the one that would be now. None for
+    an explanation of another moment, of which memory knows nothing; else whoever asked for one moment after another
+    would find out when the person came in."""
+    if not passage.dry_run:
+        return passage
+    return replace(passage, at=now) if abs(passage.at - now) <= ABOUT_NOW else None
 
 
 @dataclass(slots=True)

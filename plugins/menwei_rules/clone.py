@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from menwei import PASS, Answer, Config, Context, Passage, Policy, Refuse
+from menwei_rules.book import as_remembered
 
 Metres = Annotated[float, Field(gt=0, le=100_000)]
 
@@ -36,7 +37,7 @@ class Options(Config):
 class Clone(Policy):
     """Asked at doors that are far apart; tells `CloneSuspected` when a credential was at another one too short a time
     ago. It refuses only with `refuse: true`: a wrong distance in a config must not shut people out. If it fails the
-    passage is denied, as with every policy."""
+    passage is denied, as with every policy. `menwei explain` is told that the rule refuses, and not where the card was."""
 
     name = "clone"
 
@@ -52,7 +53,10 @@ class Clone(Policy):
         self._longest = max(self._metres.values(), default=0.0) / config.speed
         self._last: dict[int, tuple[str, float]] = {}
 
-    async def check(self, passage: Passage) -> Answer:
+    async def check(self, asked: Passage) -> Answer:
+        passage = as_remembered(asked, self.context.clock.now())
+        if passage is None:
+            return PASS
         before = self._last.get(passage.credential.id)
         if not passage.dry_run:
             self._remember(passage.credential.id, (passage.door, passage.at))
@@ -63,8 +67,9 @@ class Clone(Policy):
         seconds = passage.at - at
         if not 0 <= seconds < metres / self.config.speed:
             return PASS
-        if not passage.dry_run:
-            self._tell(passage, door, metres, seconds)
+        if passage.dry_run:
+            return Refuse("rules.clone_refuses") if self.config.refuse else PASS
+        self._tell(passage, door, metres, seconds)
         return Refuse("rules.clone", detail=f"at {door} {seconds:.0f} s ago") if self.config.refuse else PASS
 
     @property

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from menwei import PASS, Answer, Config, Context, Passage, Policy, Reason, Refuse, Seconds
-from menwei_rules.book import RuleBook
+from menwei_rules.book import RuleBook, as_remembered
 
 
 class Mode(StrEnum):
@@ -33,7 +33,10 @@ class Options(Config):
 
 class Passback(Policy):
     """Asked at the ways into and out of `areas`. A second entry is refused (hard, timed) or told (soft). Leaving is
-    never refused: who leaves without having come in is told. If it fails the passage is denied, as with every policy."""
+    never refused: who leaves without having come in is told. If it fails the passage is denied, as with every policy.
+
+    `menwei explain` is told that the rule refuses, and nothing of where the person is or since when: who may ask that
+    need not be somebody who may read passages."""
 
     name = "passback"
 
@@ -44,7 +47,10 @@ class Passback(Policy):
         self._areas = context.service(RuleBook).areas
         self._remembered = config.period if config.mode is Mode.TIMED else config.forget
 
-    async def check(self, passage: Passage) -> Answer:
+    async def check(self, asked: Passage) -> Answer:
+        passage = as_remembered(asked, self.context.clock.now())
+        if passage is None:
+            return PASS
         holder, area, at = passage.credential.holder, passage.area_to, passage.at
         if passage.area_from in self.config.areas and not self._inside(passage, passage.area_from):
             self._tell(passage, passage.area_from, "left without coming in")
@@ -54,6 +60,8 @@ class Passback(Policy):
         if twice or self._inside(passage, area):
             self._tell(passage, area, "came in twice")
             if self.config.mode is not Mode.SOFT:
+                if passage.dry_run:
+                    return Refuse("rules.passback_refuses", Reason.ANTIPASSBACK_VIOLATED)
                 says = "rules.too_soon" if self.config.mode is Mode.TIMED else "rules.inside_already"
                 return Refuse(says, Reason.ANTIPASSBACK_VIOLATED, detail=f"area {area}")
         if not passage.dry_run:

@@ -10,9 +10,11 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 
+from menwei.account_facts import IDLE
+from menwei.accounts import Session
 from menwei.journal import Entry, Position
 from menwei.model import DoorMode, DoorState
-from small_house import HOUSE, SmallHouse, sign_in
+from small_house import HOUSE, PASSWORD, SmallHouse, sign_in
 
 Browser = TestClient[Any, Any]
 COMMAND = {"mode": "Accessed", "reason": "courier"}
@@ -259,3 +261,58 @@ async def test_streams_are_bounded_and_an_ended_one_makes_room(
             async with client.get("/api/events") as again:
                 if again.status == 200:
                     break
+
+
+# ------------------------------------------------------------------------------------- followers who are no more let in
+
+
+async def sign_out(house: SmallHouse, session: Session, token: int) -> None:
+    await house.accounts.logout(session.token)
+
+
+async def disable(house: SmallHouse, session: Session, token: int) -> None:
+    await house.accounts.set_disabled(session.account.id, True)
+
+
+async def revoke(house: SmallHouse, session: Session, token: int) -> None:
+    await house.accounts.tokens.revoke(token)
+
+
+@pytest.mark.parametrize("end", [sign_out, disable, revoke])
+@pytest.mark.parametrize("silent", [False, True], ids=["a passage", "nothing happens"])
+async def test_a_stream_ends_with_what_its_caller_was_let_in_by(
+    client: Browser, monkeypatch: pytest.MonkeyPatch, end: Any, silent: bool
+) -> None:
+    house = client.app[HOUSE]
+    if silent:
+        monkeypatch.setattr("menwei.routes.ASK_AGAIN", 0.02)
+    await house.accounts.create("wang", "guard", PASSWORD)
+    session = await house.accounts.login("wang", PASSWORD, "10.0.0.1")
+    token, secret = await house.accounts.tokens.create("wall", "guard")
+    shown = {"Authorization": f"Bearer {secret}"} if end is revoke else {"Cookie": f"menwei={session.token}"}
+    async with client.get("/api/events", headers=shown) as stream:
+        await heard(stream, 1)
+        await passage(house)
+        assert (await heard(stream, 1))[0]["event"] == "entry"
+        await end(house, session, token.id)
+        if not silent:
+            await passage(house)
+        assert (await heard(stream, 1))[0]["event"] == "signed-out"
+        assert await stream.content.read() == b""
+    assert (await client.get("/api/events", headers=shown)).status == 401
+
+
+async def test_a_stream_alone_does_not_keep_a_session_that_nobody_uses(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client, "guard")
+    async with client.get("/api/events") as stream:
+        await heard(stream, 1)
+        await passage(house)
+        await heard(stream, 1)
+        seen = house.clock.now()
+        house.accounts._now = lambda: seen + IDLE - 1
+        await passage(house)
+        assert (await heard(stream, 1))[0]["event"] == "entry"
+        house.accounts._now = lambda: seen + IDLE + 1
+        await passage(house)
+        assert (await heard(stream, 1))[0]["event"] == "signed-out"

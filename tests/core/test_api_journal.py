@@ -92,6 +92,18 @@ async def test_reads_by_person_are_limited(client: Browser, monkeypatch: pytest.
     assert len(audits) == 20
 
 
+async def test_a_program_with_an_accounts_name_is_limited_by_itself(client: Browser) -> None:
+    """Names are given by people: two may be alike, and one caller has no second."""
+    _, secret = await client.app[HOUSE].accounts.tokens.create("admin", "committee")
+    asked = {"holder": HOLDER, "reason": "a reason"}
+    program = {"Authorization": f"Bearer {secret}"}
+    for _ in range(20):
+        await client.post("/api/journal/holder", json=asked, headers=program)
+    assert (await client.post("/api/journal/holder", json=asked, headers=program)).status == 429
+    await sign_in(client)
+    assert (await client.post("/api/journal/holder", json=asked)).status == 200
+
+
 async def test_an_export_is_json_lines_of_the_doors_asked_for(client: Browser) -> None:
     house = client.app[HOUSE]
     await passages(house, 3)

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient
 from menwei.model import FOREVER, CredentialState
 from menwei.supervisor import DeviceState
 from small_house import HOUSE, sign_in
+from waiting import until
 
 Browser = TestClient[Any, Any]
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -285,6 +286,39 @@ async def test_a_desk_that_went_away_leaves_the_reader_to_passages(client: Brows
             await asyncio.sleep(0.01)
 
 
+async def test_a_registrar_who_is_disabled_while_a_card_is_waited_for_enrols_nothing(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client, "registrar")
+    holder = await somebody(client)
+    asked = {"reader": "board/in", "seconds": 60}
+    waiting = asyncio.ensure_future(client.post(f"/api/people/{holder}/capture", json=asked))
+    await until(lambda: house.devices.captures)
+    (registrar,) = [one for one in await house.accounts.list() if one.role == "registrar"]
+    await house.accounts.set_disabled(registrar.id, True)
+    await house.devices.touch("in", "04D1E2F3")
+    answer = await waiting
+    assert (answer.status, (await answer.json())["error"]) == (401, "web.sign_in")
+    assert house.rights.snapshot.of_holder(holder) == ()
+
+
+async def test_a_desk_that_is_signed_out_leaves_the_reader_to_passages(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client, "registrar")
+    holder = await somebody(client)
+    token, secret = await house.accounts.tokens.create("desk", "registrar")
+    waiting = asyncio.ensure_future(
+        client.post(
+            f"/api/people/{holder}/capture",
+            json={"reader": "board/in", "seconds": 60},
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+    )
+    await until(lambda: house.devices.captures)
+    await house.accounts.tokens.revoke(token.id)
+    await until(lambda: not house.devices.captures)
+    assert (await waiting).status == 401
+
+
 async def test_every_change_at_the_desk_is_recorded_with_who_did_it(client: Browser) -> None:
     await sign_in(client, "registrar")
     holder, credential = await with_card(client)
@@ -306,6 +340,16 @@ async def test_why_somebody_would_be_refused_is_explained_without_a_passage(clie
     assert refused["findings"][0]["text"] == "证件已过期 · 请到值班室续期"
     assert not await house.journal.read(kinds={"AccessGranted", "AccessDenied"})
     assert house.devices.done == []
+
+
+async def test_questions_whether_somebody_would_pass_are_limited_like_reads_of_them(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client, "registrar")
+    holder, _ = await with_card(client)
+    asked = {"holder": holder, "access_point": "gate-in"}
+    statuses = [(await client.post("/api/explain", json=asked)).status for _ in range(21)]
+    assert statuses == [200] * 20 + [429]
+    assert len([audit for audit in await house.audits() if audit["action"] == "explain"]) == 20
 
 
 async def test_the_moment_the_last_day_ends_is_the_sites_midnight(client: Browser) -> None:

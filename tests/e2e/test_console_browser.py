@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from browser_site import LOOKS, BrowserSite, chromium, needs_browser, served, troubles
 from menwei.context import Repair
@@ -156,6 +156,35 @@ async def test_passages_arrive_live_and_the_stream_resumes_where_it_was_cut(site
         await passes()
         await expect(page.locator(".passages li p")).to_have_count(4)
     site.expect_complaint("ERR_")
+
+
+async def sign_out_everywhere(site: Site) -> None:
+    (admin,) = [account for account in await site.house.accounts.list() if account.name == "admin"]
+    await site.house.accounts.revoke_all(admin.id)
+
+
+async def test_whoever_is_signed_out_elsewhere_is_led_to_signing_in_and_back(site: Site) -> None:
+    async with site.page("admin") as page:
+        await page.goto("/doors/gate")
+        await expect(page.locator(".live")).to_have_attribute("data-state", "on")
+        await sign_out_everywhere(site)
+        await page.wait_for_url("**/login?next=*")
+        await page.fill("[name=name]", "admin")
+        await page.fill("[name=password]", site.house.first_password)
+        await page.click("form button:has-text('登录')")
+        await page.wait_for_url("**/doors/gate")
+
+
+async def test_a_stream_that_is_refused_leads_to_signing_in(site: Site) -> None:
+    async def refuse(route: Route) -> None:
+        await sign_out_everywhere(site)
+        await route.fulfill(status=401)
+
+    async with site.page("admin") as page:
+        await page.route("**/api/events*", refuse)
+        await page.goto("/doors/gate")
+        await page.wait_for_url("**/login?next=*")
+    site.expect_complaint("401")
 
 
 async def test_a_changed_door_changes_its_card(site: Site) -> None:

@@ -195,6 +195,10 @@ def configure(folder, street, camera, home):
     return path
 
 
+async def signed_in():
+    return True
+
+
 def film(photos, *names):
     """Somebody before the camera who moves a little: several photos of one person, each for a while."""
     detector, shots = HogDetector(), []
@@ -215,7 +219,7 @@ async def test_before_a_camera_somebody_is_guided_enrolled_and_withdrawn(tmp_pat
         card = normalise("uid", "04A1B2C3")
         holder = await house.people.add("林晓", cards=[card], profiles=["residents"], actor=TEST)
         await enrolment.agree(DESK, holder, Said(True, TEXT_VERSION, "zh-CN", under_14=False))
-        session = await enrolment.sessions.begin(DESK, holder, "gate-cam")
+        session = await enrolment.sessions.begin(DESK, holder, "gate-cam", signed_in)
 
         def stands():
             return enrolment.sessions.watch(session.id)
@@ -246,7 +250,7 @@ async def test_two_people_taking_turns_before_the_camera_are_not_enrolled_as_one
         card = normalise("uid", "04A1B2C3")
         holder = await house.people.add("林晓", cards=[card], profiles=["residents"], actor=TEST)
         await enrolment.agree(DESK, holder, Said(True, TEXT_VERSION, "zh-CN", under_14=False))
-        session = await enrolment.sessions.begin(DESK, holder, "gate-cam")
+        session = await enrolment.sessions.begin(DESK, holder, "gate-cam", signed_in)
         await until(lambda: enrolment.sessions.watch(session.id).have >= 1, READY)
         camera.jpegs[:] = film(photos, "biden")
         await until(lambda: enrolment.sessions.watch(session.id).guidance == ("somebody_else",), SEEN)

@@ -32,6 +32,7 @@ from menwei_face.quality import Quality
 from menwei_face.trouble import VaultTrouble
 from menwei_tenancy.words import TenancyError
 from small_house import HOUSE, sign_in
+from waiting import until
 
 BASE = "/api/face"
 GOOD = Quality(80.0, 100.0, 0.02, 1.0, 130.0, 0.0, 2.0)
@@ -456,6 +457,21 @@ async def test_a_camera_is_free_again_when_the_desk_has_gone_before_it_looked(
     begun = await send(client, "POST", f"/people/{holder}/camera", {"camera": "board"})
     await state(client, begun["id"], "ended")
     assert cameras.closed
+
+
+async def test_nobody_is_enrolled_by_a_registrar_who_was_disabled_meanwhile(house, client, cameras):
+    await sign_in(client, "registrar")
+    holder = await house.consented()
+    begun = await send(client, "POST", f"/people/{holder}/camera", {"camera": "board"})
+    cameras.looking.ready.set()
+    await state(client, begun["id"], "looking")
+    (registrar,) = [one for one in await house.accounts.list() if one.role == "registrar"]
+    await house.accounts.set_disabled(registrar.id, True)
+    for number in range(5):
+        cameras.take("lin", number)
+    await until(lambda: cameras.closed)
+    assert house.enrolment.sessions.watch(begun["id"]).state == "ended"
+    assert await house.known() == frozenset()
 
 
 async def test_a_worker_that_is_lost_ends_the_session_with_why(house, client, cameras):

@@ -166,8 +166,26 @@ async def test_explaining_remembers_and_tells_nothing(world):
     assert await refusals(policy, into(dry_run=True)) == []
     assert await refusals(policy, into(when=1, point="back-in", door="back")) == []
     await policy.taken(into(when=1))
-    assert await refusals(policy, into(when=60, dry_run=True)) == ["rules.inside_already"]
+    world.now += 60
+    assert await refusals(policy, into(when=60, dry_run=True)) == ["rules.passback_refuses"]
     assert world.told == []
+
+
+@pytest.mark.parametrize("mode", ["hard", "timed"])
+async def test_an_explanation_names_the_rule_and_nothing_of_where_the_person_is_or_since_when(world, mode):
+    policy = world.make(Passback, areas=["yard"], mode=mode)
+    await goes(policy, into())
+    world.now += 60
+    (check,) = await checks(policy, into(when=60, dry_run=True))
+    assert (check.reason, check.detail) == (Reason.ANTIPASSBACK_VIOLATED, "")
+    assert check.says == "rules.passback_refuses"
+
+
+@pytest.mark.parametrize("when", [-3600, 299, 12 * 3600 - 1])
+async def test_asking_about_one_moment_after_the_other_does_not_tell_when_somebody_came_in(world, when):
+    policy = world.make(Passback, areas=["yard"], mode="timed", period="5m")
+    await goes(policy, into())
+    assert await refusals(policy, into(when=when, dry_run=True)) == []
 
 
 async def test_a_guard_forgives(world):
@@ -385,6 +403,15 @@ async def test_explaining_leaves_no_trace(world):
     assert world.told == []
 
 
+async def test_an_explanation_does_not_say_where_the_card_was_or_how_long_ago(world):
+    policy = world.make(Clone, **FAR, refuse=True)
+    await refusals(policy, into())
+    world.now += 5
+    (check,) = await checks(policy, into(when=5, point="back-in", door="back", dry_run=True))
+    assert (check.says, check.detail) == ("rules.clone_refuses", "")
+    assert await refusals(policy, into(when=90, point="back-in", door="back", dry_run=True)) == []
+
+
 @pytest.mark.parametrize(
     "distances",
     [{}, {"gate": {"gate": 5.0}}, {"gate": {"back": 5.0}, "back": {"gate": 6.0}}, {"gate": {"back": -1.0}}],
@@ -409,7 +436,7 @@ async def test_every_refusal_has_words_in_both_languages_long_and_short():
     import re
 
     keys = set(re.findall(r'"(rules\.[a-z_]+)"', source))
-    assert len(keys) == 6
+    assert len(keys) == 8
     for key in keys:
         for language in ("zh-CN", "en"):
             assert words.says(language, key)

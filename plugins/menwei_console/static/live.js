@@ -9,11 +9,24 @@ function listen(from, listener) {
   if (stream === null) {
     stream = new EventSource(`/api/events?after=${encodeURIComponent(from)}`);
     stream.onopen = () => tell("state", "on");
-    stream.onerror = () => tell("state", stream.readyState === EventSource.CLOSED ? "ended" : "off");
+    stream.onerror = () => {
+      tell("state", "off");
+      if (stream.readyState === EventSource.CLOSED) signedOut(); // refused: the browser does not try again by itself
+    };
     stream.addEventListener("entry", (event) => tell("entry", JSON.parse(event.data)));
     stream.addEventListener("gap", () => location.reload());
+    stream.addEventListener("signed-out", () => location.reload()); // which leads to signing in
   }
   return () => listeners.delete(listener);
+}
+
+/** Whoever has been signed out elsewhere is led to signing in; a refusal for any other reason leaves the page as it is. */
+async function signedOut() {
+  try {
+    if ((await fetch("/api/me")).status === 401) location.reload();
+  } catch (error) {
+    console.debug("it could not be asked who is signed in", error);
+  }
 }
 
 function tell(kind, value) {
