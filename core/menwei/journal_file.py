@@ -213,7 +213,8 @@ _COLUMNS = "e.position, e.kind, e.at, e.recorded_at, e.monotonic, e.door, e.acce
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which entries. `after` and `before` are exclusive positions, `since` ≤ `at` < `until` seconds; None: any."""
+    """Which entries. `after` and `before` are exclusive positions, `since` ≤ `at` < `until` seconds; None: any.
+    `actions`: of Audit entries, those of these deeds."""
 
     after: Position | None = None
     before: Position | None = None
@@ -225,6 +226,7 @@ class Query:
     limit: int = 500
     newest_first: bool = False
     personal: bool = False
+    actions: Collection[str] | None = None
 
 
 def select(connection: sqlite3.Connection, query: Query) -> list[Link]:
@@ -248,6 +250,8 @@ def select(connection: sqlite3.Connection, query: Query) -> list[Link]:
         test(f"e.door IN ({', '.join('?' * len(query.doors))})", *query.doors)
     if query.holder is not None:
         test("p.holder = ?", query.holder)
+    if query.actions is not None:
+        test(f"json_extract(e.data, '$.action') IN ({', '.join('?' * len(query.actions))})", *query.actions)
     order = "DESC" if query.newest_first else "ASC"
     tail = f"ORDER BY e.position {order} LIMIT {int(query.limit)}"
     if query.holder is not None:

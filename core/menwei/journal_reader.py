@@ -77,11 +77,7 @@ class JournalReader:
         went where: the caller has checked the right to it and audits. Raises `sqlite3.Error` while the disk fails."""
         query = Query(after, before, kinds, doors, since, until, None, limit, newest_first, personal)
         if personal:
-            return await self._ask(
-                lambda connection: [
-                    recorded_personal(link, self._keys) for link in journal_file.select(connection, query)
-                ]
-            )
+            return await self._personal(query)
         return await self._ask(
             lambda connection: [recorded(link) for link in journal_file.select(connection, query)]
         )
@@ -94,12 +90,31 @@ class JournalReader:
         after: Position | None = None,
         before: Position | None = None,
         kinds: Collection[str] | None = None,
+        doors: Collection[str] | None = None,
+        actions: Collection[str] | None = None,
         newest_first: bool = True,
     ) -> list[RecordedPersonal]:
-        """One person's entries that are not forgotten. Whereabouts are sensitive: the caller asks for a reason, limits
-        the rate and audits."""
+        """One person's entries that are not forgotten; with `actions` the Audit entries of these deeds. Whereabouts are
+        sensitive: the caller asks for a reason, limits the rate and audits."""
         blind = blind_holder(self._keys, holder)
-        query = Query(after, before, kinds, None, None, None, blind, limit, newest_first, True)
+        query = Query(after, before, kinds, doors, None, None, blind, limit, newest_first, True, actions)
+        return await self._personal(query)
+
+    async def audits(
+        self,
+        actions: Collection[str],
+        limit: int = 100,
+        *,
+        before: Position | None = None,
+        since: float | None = None,
+    ) -> list[RecordedPersonal]:
+        """The Audit entries of these deeds from `since` on, the newest first, with who did them."""
+        query = Query(
+            before=before, kinds={"Audit"}, since=since, limit=limit, newest_first=True, personal=True, actions=actions
+        )  # fmt: skip
+        return await self._personal(query)
+
+    async def _personal(self, query: Query) -> list[RecordedPersonal]:
         return await self._ask(
             lambda connection: [
                 recorded_personal(link, self._keys) for link in journal_file.select(connection, query)

@@ -11,10 +11,11 @@ from http import HTTPStatus
 from typing import Any
 
 from menwei import CredentialState, Reading
-from menwei.entryview import SHOWN, view
+from menwei.entryview import SHOWN, place, view
 from menwei.routes import PEOPLE_ONLY, Call, Done, Model, Problem, Role, Route, number
 from menwei_tenancy.actors import BASE, BY_COMMITTEE, refusing
 from menwei_tenancy.api_passes import pass_out
+from menwei_tenancy.looks import Look, What, looks
 from menwei_tenancy.models import Number, PassOut
 from menwei_tenancy.service import Tenancy
 from menwei_tenancy.tables import LeaseState
@@ -27,9 +28,6 @@ TENANT = frozenset({Role.TENANT})
 OWN = SHOWN & {"AccessGranted", "AccessDenied", "AccessNotTaken"}
 """Of the journal, what is about a person's own coming and going."""
 SEEN = 30
-_LOOKED_AT = 200
-"""Entries read to show `SEEN` of them: those at other doors are left out."""
-LOOKED = frozenset({"journal.by_holder"})
 
 
 class Linked(Model):
@@ -82,12 +80,15 @@ class PassageOut(Model):
 
 
 class LookOut(Model):
-    """Somebody read this person's passages, at that time, with the reason they gave."""
+    """Somebody looked at that time: read this person's passages, with the reason they gave, asked whether they may pass,
+    or read or exported the records of `places`, where this person passes, with names."""
 
     at: float
     role: str
     name: str
     reason: str
+    what: What
+    places: tuple[str, ...]
 
 
 class OwnPassages(Model):
@@ -177,26 +178,25 @@ async def passages(call: Call) -> OwnPassages:
     """Their own, at the doors their own cards open; and who read them."""
     tenancy, holder, journal = call.service(Tenancy), await own_holder(call), call.house.journal
     doors = own_doors(tenancy, holder)
-    entries = await journal.by_holder(holder, _LOOKED_AT, kinds=OWN)
-    shown = [view(call, entry) for entry in entries if entry.door in doors][:SEEN]
-    looks = [
-        entry
-        for entry in await journal.by_holder(holder, _LOOKED_AT, kinds={"Audit"})
-        if entry.data.get("action") in LOOKED
-    ]
+    since = min((held.valid_from for held in tenancy.context.rights.of_holder(holder)), default=0.0)
+    entries = await journal.by_holder(holder, SEEN, kinds=OWN, doors=doors)
+    shown = [view(call, entry) for entry in entries]
     return OwnPassages(
         passages=tuple(
             PassageOut(at=one.at, place=one.place, text=one.text, detail=one.detail, tone=str(one.tone))
             for one in shown
         ),
-        looks=tuple(
-            LookOut(
-                at=entry.at, role=str(entry.data.get("role", "")), name=str((entry.personal or {}).get("actor", "")),
-                reason=str((entry.personal or {}).get("reason", "")),
-            )
-            for entry in looks[:SEEN]
-        ),
+        looks=tuple(_look_out(call, look) for look in await looks(journal, holder, doors, since)),
     )  # fmt: skip
+
+
+def _look_out(call: Call, look: Look) -> LookOut:
+    point = call.house.site.access_points.get(look.access_point)
+    asked = [place(call, point.door, point.id)] if point else []
+    places = (*asked, *(place(call, door) for door in look.doors))
+    return LookOut(
+        at=look.at, role=look.role, name=look.name, reason=look.reason, what=look.what, places=places
+    )
 
 
 def own_doors(tenancy: Tenancy, holder: int) -> frozenset[str]:

@@ -93,6 +93,33 @@ async def test_a_holders_entries_are_found_newest_first_and_nobody_elses(path: P
         assert await journal.by_holder(99) == []
 
 
+async def test_a_holders_entries_are_found_at_the_doors_asked_for_however_many_came_after(path: Path) -> None:
+    async with opened(path) as journal:
+        for number in range(20):
+            journal.post(passage(holder=3, door="gate" if number < 2 else "unit", number=number))
+        await journal.append(passage(holder=4))
+        found = await journal.by_holder(3, limit=3, doors={"gate", "garage"})
+        assert [entry.data["number"] for entry in found] == [1, 0]
+        assert await journal.by_holder(3, doors=set()) == []
+
+
+async def test_deeds_are_found_by_what_was_done_in_pages_with_who_did_them(path: Path) -> None:
+    def audit(number: int, action: str, holder: int) -> Entry:
+        return Entry("Audit", 1000.0 + number, data={"action": action}, personal={"holder": holder})
+
+    async with opened(path) as journal:
+        for number in range(12):
+            journal.post(audit(number, ("look", "change", "open")[number % 3], number % 2))
+        await journal.append(passage(action="look", holder=1))
+        first = await journal.audits({"look", "open"}, 3)
+        assert [entry.at for entry in first] == [1011.0, 1009.0, 1008.0]
+        assert [entry.personal for entry in first] == [{"holder": 1}, {"holder": 1}, {"holder": 0}]
+        rest = await journal.audits({"look", "open"}, before=first[-1].position, since=1003.0)
+        assert [entry.at for entry in rest] == [1006.0, 1005.0, 1003.0]
+        about = await journal.by_holder(1, 2, kinds={"Audit"}, actions={"look"})
+        assert [entry.at for entry in about] == [1009.0, 1003.0]
+
+
 async def test_the_latest_entry_of_a_kind_is_known_for_each_door(path: Path) -> None:
     async with opened(path) as journal:
         for door, mode in [("gate", "Locked"), ("unit", "Locked"), ("gate", "LockedOpen")]:

@@ -465,6 +465,78 @@ async def test_a_tenant_sees_own_passages_at_own_doors_and_who_looked(house, ten
     assert "本人要求核对" in page and "admin" in page
 
 
+async def looked(tenant) -> list[tuple[str, str, str, list[str]]]:
+    """What the tenant is told of who looked, the newest first: (name, what, reason, places)."""
+    looks = (await (await tenant[0].get("/api/tenancy/mine/passages")).json())["looks"]
+    return [(one["name"], one["what"], one["reason"], one["places"]) for one in looks]
+
+
+async def test_a_tenant_sees_who_read_or_exported_own_doors_with_names_and_no_others(tenant, client):
+    await client.get("/api/doors/gate/journal?who=true")
+    await client.get("/api/doors/gate/journal")
+    await client.get("/api/doors/flat/journal?who=true")
+    assert await looked(tenant) == [("admin", "journal.by_door", "", ["小区门"])]
+    for body in (
+        {"who": True},
+        {"who": True, "doors": ["flat"]},
+        {"who": False},
+        {"doors": ["gate", "flat"], "who": True},
+    ):
+        answer = await client.post("/api/journal/export", json={"reason": "张三家被盗", **body})
+        assert answer.status == 200
+    every, gate = await looked(tenant), ("admin", "journal.export", "", ["小区门"])
+    assert every[0] == gate  # the reason may speak of somebody else
+    assert every[1][:3] == gate[:3] and "小区门" in every[1][3] and "302室" not in every[1][3]
+    assert [what for _, what, _, _ in every] == ["journal.export"] * 2 + ["journal.by_door"]
+    page = await see(tenant[0], "/mine")
+    assert "导出了门的记录，含是谁通行 · 小区门" in page and "张三" not in page
+
+
+async def test_a_tenant_sees_who_asked_whether_they_may_pass(tenant, client):
+    asked = {"holder": tenant[2], "access_point": "gate-in"}
+    assert (await client.post("/api/explain", json=asked)).status == 200
+    assert await looked(tenant) == [("admin", "explain", "", ["小区门 · 进"])]
+    assert "查询了您能否通行 · 小区门 · 进" in await see(tenant[0], "/mine")
+
+
+async def test_many_looks_of_one_kind_do_not_push_the_others_out_of_a_tenants_sight(house, tenant, client):
+    holder = tenant[2]
+    await client.get("/api/doors/gate/journal?who=true")
+    await client.post("/api/journal/holder", json={"holder": holder, "reason": "只是好奇"})
+    for action, data, personal in (
+        ("explain", {"access_point": "gate-in"}, {"holder": holder}),
+        ("people.change", {}, {"holder": holder}),
+        ("journal.by_door", {"door": "flat"}, {}),
+    ):
+        for _ in range(250):
+            await house.audit(COMMITTEE.actor, action, data, personal)
+    seen = [(what, reason) for _, what, reason, _ in await looked(tenant)]
+    assert seen[30:] == [("journal.by_holder", "只是好奇"), ("journal.by_door", "")]
+    assert seen[:30] == [("explain", "")] * 30
+
+
+async def test_passages_at_other_doors_do_not_hide_a_tenants_own(house, tenant):
+    for door in ["gate"] + ["flat"] * 250:
+        await house.journal.record(
+            Entry("AccessGranted", house.clock.now(), door, "", {}, {"holder": tenant[2]}), 10
+        )
+    own = (await (await tenant[0].get("/api/tenancy/mine/passages")).json())["passages"]
+    assert [one["place"] for one in own] == ["小区门"]
+
+
+async def test_what_was_read_at_a_door_before_a_tenant_had_a_card_for_it_is_no_look_at_them(house, client):
+    await sign_in(client)
+    await client.get("/api/doors/gate/journal?who=true")
+    house.time += 60
+    flat, _, member = await household(house, Role.COHABITANT)
+    browser, account = await visitor(house, client, "tenant", "lin")
+    await send(client, f"/households/{flat}", f"/api/tenancy/members/{member}/account", account=str(account))
+    assert await looked((browser,)) == []
+    await client.get("/api/doors/gate/journal?who=true")
+    assert [what for _, what, _, _ in await looked((browser,))] == ["journal.by_door"]
+    await browser.session.close()
+
+
 async def test_an_account_that_is_nobodys_yet_is_told_so(house, client):
     await sign_in(client, "tenant")
     assert "请到登记处登记" in await see(client, "/mine", 403)
@@ -516,6 +588,7 @@ async def test_every_word_of_the_pages_stands_in_both_catalogues(house, language
     from pathlib import Path
 
     import menwei_tenancy
+    from menwei_tenancy.looks import What
     from menwei_tenancy.tables import CardKind
     from menwei_tenancy.terms import Why
 
@@ -524,6 +597,7 @@ async def test_every_word_of_the_pages_stands_in_both_catalogues(house, language
     keys = set(re.findall(r'"(tenancy\.[a-z_.]+[a-z_])"', text)) | set(
         re.findall(r"'(tenancy\.[a-z_.]+[a-z_])'", text)
     )
+    keys |= {f"tenancy.look.{what}" for what in What}
     keys |= {f"tenancy.why.{why}" for why in Why} | {f"tenancy.card.{kind}" for kind in CardKind}
     assert len(keys) > 60
     for key in sorted(keys):
