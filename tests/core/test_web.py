@@ -307,6 +307,17 @@ async def test_whoever_runs_the_machine_is_the_operator_at_the_unix_socket(
     assert (me["role"], me["kind"], me["unlocked"]) == ("operator", "operator", False)
 
 
+async def test_whoever_sits_at_the_machine_may_ask_for_every_door_whether_somebody_would_pass(
+    house: SmallHouse, server: Server, tmp_path: Path
+) -> None:
+    holder = await house.people.add("欧阳娜娜", actor=house.ACTOR)
+    asked = {"holder": holder, "access_point": "gate-in"}
+    connector = aiohttp.UnixConnector(str(tmp_path / "menwei.sock"))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        statuses = {(await session.post("http://menwei/api/explain", json=asked)).status for _ in range(25)}
+    assert statuses == {200}
+
+
 async def test_the_unix_socket_is_for_its_owner_only(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / "menwei.sock").stat().st_mode & 0o777 == 0o600
 
