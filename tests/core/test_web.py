@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient
 
+from menwei.cardformats import normalise
 from menwei.routes import Call, Done, Role, Route
 from menwei.web import Listen, NotLoopback, Server, application, require_loopback
 from small_house import HOUSE, PASSWORD, SmallHouse, sign_in
@@ -310,7 +311,7 @@ async def test_whoever_runs_the_machine_is_the_operator_at_the_unix_socket(
 async def test_whoever_sits_at_the_machine_may_ask_for_every_door_whether_somebody_would_pass(
     house: SmallHouse, server: Server, tmp_path: Path
 ) -> None:
-    holder = await house.people.add("欧阳娜娜", actor=house.ACTOR)
+    holder = await house.people.add("欧阳娜娜", cards=[normalise("uid", "04A1B2C3")], actor=house.ACTOR)
     asked = {"holder": holder, "access_point": "gate-in"}
     connector = aiohttp.UnixConnector(str(tmp_path / "menwei.sock"))
     async with aiohttp.ClientSession(connector=connector) as session:
