@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,10 +78,15 @@ def show(
         return
     for entry in entries:
         out.print(
-            f"{entry['position']:>16}  {entry['at']}  {entry.get('text', entry['kind'])}",
+            f"{entry['position']:>16}  {_moment(entry)}  {entry.get('text', entry['kind'])}",
             markup=False,
             highlight=False,
         )
+
+
+def _moment(entry: Mapping[str, Any]) -> str:
+    """When it was, to the second, in the site's time and with its distance from UTC."""
+    return datetime.fromisoformat(entry["time"]).isoformat(" ", "seconds")
 
 
 @app.command(help="Write entries as JSON lines, oldest first · 导出记录")

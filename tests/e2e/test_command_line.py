@@ -77,6 +77,10 @@ async def test_from_an_empty_folder_to_an_open_door_and_back(program, street):
         await until(lambda: asyncio.sleep(0, street.pulses()))
         (entry,) = [e for e in await journal(program, "gate") if e["kind"] == "AccessGranted"]
         assert street.pulses()[0].passage == entry["position"]
+        day, clock = entry["time"][:10], entry["time"][11:19]
+        assert f"{entry['position']}  {day} {clock}+08:00  " in await program(
+            "journal", "show", "--door", "gate"
+        )
 
         await program("people", "end", str(holder))
         refused = await program.json("explain", "--holder", str(holder), "--access-point", "gate-in")
