@@ -8,17 +8,15 @@ locked, and reading names asks for the password again (`unlock`).
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import secrets
 import time
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerifyMismatchError
 from sqlalchemy import delete, func, insert, select, update
 
 from menwei import schema
@@ -40,18 +38,23 @@ from menwei.account_facts import (
 from menwei.columns import new_id
 from menwei.failures import Failures, TooManyTries
 from menwei.keys import Keys, ManagerPrivate, WrapCost, unwrap
+from menwei.passwords import (
+    PASSWORD_LENGTH,
+    first_password,
+    hash_of_nothing,
+    normalised,
+    require_length,
+    verified,
+)
 from menwei.store import Store, Transaction
 from menwei.tokens import Token, Tokens
 
 ACCOUNTS, SESSIONS, MANAGER = schema.accounts, schema.sessions, schema.manager
 FIRST_ACCOUNT = "admin"
-PASSWORD_LENGTH = 10
 _SEEN_EVERY = 300.0
 """Seconds between two writes of when a session was last used."""
 _AT_ONCE = 2
 """Password checks at the same time: each takes 64 MiB and a core."""
-_ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-"""No characters that look alike: the first password is read from a screen and typed."""
 
 
 _All = list[Account]  # inside the class below, `list` is a method
@@ -79,7 +82,7 @@ class Accounts:
         self._now = now
         self._cost = cost or WrapCost()
         self._hasher = PasswordHasher(self._cost.time, self._cost.memory, self._cost.lanes)
-        self._nobody = _hash_of_nothing(self._cost)
+        self._nobody = hash_of_nothing(self._cost)
         self._failures = Failures(monotonic)
         self._checking = asyncio.Semaphore(_AT_ONCE)
         self._sessions: dict[bytes, Held] = {}
@@ -99,7 +102,7 @@ class Accounts:
         async with self._store.read() as connection:
             if (await connection.execute(select(ACCOUNTS.c.id).limit(1))).first() is not None:
                 return None
-        password = "-".join("".join(secrets.choice(_ALPHABET) for _ in range(4)) for _ in range(4))
+        password = first_password()
         manager = ManagerPrivate.generate()
         row = await self._row(FIRST_ACCOUNT, Role.COMMITTEE, password, manager)
         async with self._store.transaction() as tx:
@@ -132,34 +135,38 @@ class Accounts:
             ).all()
         return [self._fact(row) for row in rows]
 
-    async def set_disabled(self, account: int, disabled: bool) -> Account:
-        """Disable (which ends its sessions) or enable. Raises `UnknownAccount`, `LastCommittee`."""
+    async def set_disabled(self, account: int, disabled: bool) -> tuple[Account, _Tokens]:
+        """Disable or enable; what it became. Disabling ends the account's sessions and revokes the tokens it made, for
+        good, which are the second answer. Raises `UnknownAccount`, `LastCommittee`."""
+        revoked: _Tokens = []
         async with self._store.transaction() as tx:
             found = await self._account(tx, account)
             if disabled:
                 await self._not_the_last(tx, found)
                 await self._end_sessions(tx, account)
+                revoked = await self.tokens.revoke_made_by(tx, account)
             await tx.execute(update(ACCOUNTS).where(ACCOUNTS.c.id == account).values(disabled=disabled))
-        return replace(found, disabled=disabled)
+        return replace(found, disabled=disabled), revoked
 
     async def remove(self, account: int) -> None:
-        """Delete an account and its sessions. Raises `UnknownAccount`, `LastCommittee`."""
+        """Delete an account, its sessions and the tokens it made. Raises `UnknownAccount`, `LastCommittee`."""
         async with self._store.transaction() as tx:
             await self._not_the_last(tx, await self._account(tx, account))
             await self._end_sessions(tx, account)
+            await self.tokens.revoke_made_by(tx, account)
             await tx.execute(delete(ACCOUNTS).where(ACCOUNTS.c.id == account))
 
-    async def change_password(self, session: Session, old: str, new: str, address: str = "") -> None:
+    async def change_password(self, session: Session, old: str, new: str) -> None:
         """The account's own new password: rewraps the manager's key and ends the other sessions. Raises
         `LoginRefused` when `old` is wrong, `TooManyTries`, `PasswordTooShort`."""
-        _require_length(new)
-        account, manager = await self._check(session.account.name, old, address)
+        require_length(new)
+        account, manager = await self._check(session.account.name, old, _behind(session))
         await self._write_password(account, new, manager, keep=_digest(session.token))
 
     async def set_password(self, account: int, new: str, *, unlocked: ManagerPrivate | None = None) -> None:
         """A forgotten password, replaced by somebody else; ends all sessions of the account. For a committee account
         `unlocked` is needed. Raises `UnknownAccount`, `PasswordTooShort`, `KeyLocked`."""
-        _require_length(new)
+        require_length(new)
         async with self._store.transaction() as tx:
             found = await self._account(tx, account)
         if found.role is Role.COMMITTEE and unlocked is None:
@@ -171,7 +178,7 @@ class Accounts:
     async def login(self, name: str, password: str, address: str) -> Session:
         """Sign in from `address`. Raises `LoginRefused`, or `TooManyTries` after five failures of this name or from
         this address, without looking at the password."""
-        account, manager = await self._check(name, password, address)
+        account, manager = await self._check(name, password, self._login_of(name), address)
         token, at = secrets.token_urlsafe(32), self._now()
         row = {"digest": _digest(token), "account": account.id, "created": at, "seen": at}
         held = Held(account, at, at, at, manager)
@@ -205,13 +212,13 @@ class Accounts:
             await self._write_seen(digest, at)
         return _session(token, held)
 
-    async def unlock(self, token: str, password: str, address: str) -> Session | None:
+    async def unlock(self, token: str, password: str) -> Session | None:
         """The password once more, after a restart: the same session, with the manager's key. None when it ended.
         Raises `LoginRefused`, `TooManyTries`."""
         session = await self.session(token)
         if session is None:
             return None
-        _, manager = await self._check(session.account.name, password, address)
+        _, manager = await self._check(session.account.name, password, _behind(session))
         digest = _digest(token)
         if digest not in self._sessions:  # signed out meanwhile
             return None
@@ -250,7 +257,7 @@ class Accounts:
     async def _row(
         self, name: str, role: Role, password: str, manager: ManagerPrivate | None
     ) -> dict[str, Any]:
-        _require_length(password)
+        require_length(password)
         number = new_id()
         hashed, wrapped = await self._in_thread(self._hash, number, password, manager)
         return {
@@ -265,21 +272,24 @@ class Accounts:
         }
 
     def _hash(self, number: int, password: str, manager: ManagerPrivate | None) -> tuple[str, bytes | None]:
-        text = _secret(password)
+        text = normalised(password)
         wrapped = manager.wrap(text, _key_context(number), self._cost) if manager is not None else None
         return self._hasher.hash(text), wrapped
 
-    async def _check(self, name: str, password: str, address: str) -> tuple[Account, ManagerPrivate | None]:
-        """The account whose password this is, and the key it opens. As slow for a name that does not exist."""
+    async def _check(
+        self, name: str, password: str, *tried: Hashable
+    ) -> tuple[Account, ManagerPrivate | None]:
+        """The account whose password this is, and the key it opens. As slow for a name that does not exist. A wrong one
+        counts against each of `tried`."""
         login = self._login_of(name)
-        self._failures.begin(login, address)
+        self._failures.begin(*tried)
         async with self._store.read() as connection:
             row = (await connection.execute(select(ACCOUNTS).where(ACCOUNTS.c.login == login))).first()
-        text = _secret(password)
-        good = await self._in_thread(_verified, self._hasher, row.password if row else self._nobody, text)
+        text = normalised(password)
+        good = await self._in_thread(verified, self._hasher, row.password if row else self._nobody, text)
         if row is None or not good or row.disabled:
             raise LoginRefused("wrong name or password")
-        self._failures.succeeded(login, address)
+        self._failures.succeeded(*tried)
         manager = None
         if row.wrapped is not None:
             manager = await self._in_thread(unwrap, row.wrapped, text, _key_context(row.id))
@@ -363,36 +373,19 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 
+def _behind(session: Session) -> Hashable:
+    """What a password counts against that is asked of somebody who is signed in: their account here, and nothing that
+    strangers at the sign-in can use up."""
+    return ("session", session.account.id)
+
+
 def _session(token: str, held: Held) -> Session:
     csrf = hashlib.sha256(b"csrf " + token.encode()).hexdigest()
     return Session(token, csrf, held.account, held.created, held.expires, held.unlocked)
 
 
-def _hash_of_nothing(cost: WrapCost) -> str:
-    """A hash no password has, as slow to check as a real one; made up, because hashing would delay every start."""
-    salt, hashed = (base64.b64encode(secrets.token_bytes(size)).rstrip(b"=").decode() for size in (16, 32))
-    return f"$argon2id$v=19$m={cost.memory},t={cost.time},p={cost.lanes}${salt}${hashed}"
-
-
-def _verified(hasher: PasswordHasher, hashed: str, password: str) -> bool:
-    try:
-        return hasher.verify(hashed, password)
-    except VerifyMismatchError:
-        return False
-
-
-def _require_length(password: str) -> None:
-    if len(password) < PASSWORD_LENGTH:
-        raise PasswordTooShort(f"a password has at least {PASSWORD_LENGTH} characters")
-
-
 def _normal(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).split())
-
-
-def _secret(password: str) -> str:
-    """The same password from every keyboard (NIST SP 800-63B 5.1.1.2)."""
-    return unicodedata.normalize("NFKC", password)
 
 
 def _name_context(account: int) -> str:
@@ -404,6 +397,7 @@ def _key_context(account: int) -> str:
 
 
 __all__ = [
+    "PASSWORD_LENGTH",
     "Account",
     "AccountError",
     "AccountExists",

@@ -30,6 +30,12 @@ class AccountList(Model):
     accounts: tuple[AccountOut, ...]
 
 
+class AccountChanged(AccountOut):
+    """`revoked`: names of the tokens that the account had made, which are worthless from now on."""
+
+    revoked: tuple[str, ...]
+
+
 class NewAccount(Model):
     """A committee account can only be made in an unlocked session: it gets the manager's key under its password."""
 
@@ -39,7 +45,7 @@ class NewAccount(Model):
 
 
 class Disabled(Model):
-    """Disabling ends the account's sessions at once."""
+    """Disabling ends the account's sessions at once, and for good the tokens it made."""
 
     disabled: bool
 
@@ -76,15 +82,18 @@ async def add_account(call: Call) -> AccountOut:
     return account_out(account)
 
 
-async def set_disabled(call: Call) -> AccountOut:
+async def set_disabled(call: Call) -> AccountChanged:
     id = number(call.path["account"], "path.account")
     if call.body.disabled and call.session is not None and call.session.account.id == id:
         raise Problem(HTTPStatus.CONFLICT, "web.own_account")
     with refusing_account():
-        account = await call.house.accounts.set_disabled(id, call.body.disabled)
+        account, revoked = await call.house.accounts.set_disabled(id, call.body.disabled)
     action = "account.disable" if account.disabled else "account.enable"
     await call.house.audit(call.who, action, {}, {"account": account.name})
-    return account_out(account)
+    for token in revoked:
+        await call.house.audit(call.who, "token.revoke", {"token": token.id}, {"name": token.name})
+    names = tuple(token.name for token in revoked)
+    return AccountChanged(**account_out(account).model_dump(), revoked=names)
 
 
 async def replace_password(call: Call) -> Done:
@@ -109,7 +118,7 @@ def routes() -> list[Route]:
         ),
         Route(
             "POST", f"{one}/state", set_disabled, KEEPERS, NO_TOKENS, summary="api.accounts.state", tags=tags,
-            body=Disabled, response=AccountOut, statuses=(409,), destructive=True,
+            body=Disabled, response=AccountChanged, statuses=(409,), destructive=True,
         ),
         Route(
             "POST", f"{one}/password", replace_password, KEEPERS, NO_TOKENS, summary="api.accounts.password", tags=tags,

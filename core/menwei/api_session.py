@@ -122,7 +122,7 @@ async def me(call: Call) -> Me:
 
 async def unlock(call: Call) -> Me:
     with refusing_account():
-        session = await call.house.accounts.unlock(own_session(call).token, call.body.password, call.address)
+        session = await call.house.accounts.unlock(own_session(call).token, call.body.password)
     if session is None:
         raise Problem(HTTPStatus.UNAUTHORIZED, "web.sign_in")
     return me_of(call, session)
@@ -130,9 +130,7 @@ async def unlock(call: Call) -> Me:
 
 async def change_password(call: Call) -> Done:
     with refusing_account():
-        await call.house.accounts.change_password(
-            own_session(call), call.body.old, call.body.new, call.address
-        )
+        await call.house.accounts.change_password(own_session(call), call.body.old, call.body.new)
     await call.house.audit(call.who, "password", {})
     return Done()
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from menwei.accounts import Role as AccountRole
 from menwei.api_accounts import KEEPERS
 from menwei.api_credentials import midnight
-from menwei.api_session import NameText
+from menwei.api_session import NameText, refusing_account
 from menwei.routes import NO_TOKENS, Call, Done, Model, Problem, Route, number
 from menwei.tokens import Token
 
@@ -28,7 +28,8 @@ class Scope(StrEnum):
 
 
 class TokenOut(Model):
-    """`scope` empty: all that the role may. `expires` in seconds since the epoch, None: until revoked."""
+    """`scope` empty: all that the role may. `expires` in seconds since the epoch, None: until revoked. `made_by`: the
+    account that made it and that it goes with, None: the machine's operator."""
 
     id: int
     name: str
@@ -36,6 +37,7 @@ class TokenOut(Model):
     scope: tuple[str, ...]
     created: float
     expires: float | None
+    made_by: int | None
 
 
 class TokenList(Model):
@@ -66,6 +68,7 @@ def token_out(token: Token) -> TokenOut:
         scope=tuple(sorted(token.scope)),
         created=token.created,
         expires=token.expires,
+        made_by=token.made_by,
     )
 
 
@@ -76,9 +79,13 @@ async def list_tokens(call: Call) -> TokenList:
 async def add_token(call: Call) -> MadeToken:
     body: NewToken = call.body
     expires = midnight(body.last_day, call.house.site.zone, after=1) if body.last_day is not None else None
-    token, secret = await call.house.accounts.tokens.create(
-        body.name, body.role, scope=body.scope, expires=expires
-    )
+    if expires is not None and expires <= call.house.clock.now():
+        raise Problem(HTTPStatus.BAD_REQUEST, "web.day_gone", "body.last_day")
+    made_by = call.session.account.id if call.session is not None else None
+    with refusing_account():
+        token, secret = await call.house.accounts.tokens.create(
+            body.name, body.role, scope=body.scope, expires=expires, made_by=made_by
+        )
     facts = {"token": token.id, "new_role": token.role, "scope": sorted(token.scope)}
     await call.house.audit(call.who, "token.add", facts, {"name": token.name})
     return MadeToken(token=token_out(token), secret=secret)

@@ -43,7 +43,7 @@ class Caller:
     by_cookie: bool = False
     scope: frozenset[str] = frozenset()
     identity: str = ""
-    """Whom limits count: one account or one token, whatever others are called."""
+    """Whom limits count: one account with all the tokens it made, or one token of nobody's, whatever others are called."""
 
 
 NOBODY = Caller()
@@ -62,16 +62,21 @@ async def identify(request: web.Request, accounts: Accounts, *, used: bool = Tru
         token = await accounts.tokens.find(secret.strip()) if scheme.lower() == "bearer" else None
         if token is None:
             return NOBODY
-        return Caller(token.actor, scope=token.scope, identity=f"token {token.id}")
+        identity = f"token {token.id}" if token.made_by is None else _account(token.made_by)
+        return Caller(token.actor, scope=token.scope, identity=identity)
     if secret := request.cookies.get(cookie_name(request), ""):
         session = await accounts.session(secret, used=used)
         if session is None:
             return NOBODY
         account = session.account
-        return Caller(account.actor, session, by_cookie=True, identity=f"account {account.id}")
+        return Caller(account.actor, session, by_cookie=True, identity=_account(account.id))
     if is_operator(request):
         return Caller(Actor("operator", Role.OPERATOR, Kind.OPERATOR), identity="operator")
     return NOBODY
+
+
+def _account(number: int) -> str:
+    return f"account {number}"
 
 
 async def is_still(request: web.Request, accounts: Accounts, actor: Actor | None) -> bool:

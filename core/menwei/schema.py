@@ -29,7 +29,7 @@ from sqlalchemy.types import TypeEngine
 
 from menwei.columns import ID, column
 
-HEAD = "0003"
+HEAD = "0004"
 
 
 class Retention(StrEnum):
@@ -272,5 +272,6 @@ tokens = Table(
     column("scope", JSON, keeps=Retention.TOKEN),
     column("created", Double, keeps=Retention.TOKEN),
     column("expires", Double, keeps=Retention.TOKEN, nullable=True),
+    column("made_by", ID, keeps=Retention.TOKEN, nullable=True),
     info={"subject": "account"},
 )

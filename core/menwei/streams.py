@@ -37,6 +37,8 @@ class Streams:
         finally:
             self._tasks.discard(task)
             self._names[name] -= 1
+            if not self._names[name]:  # names may be strangers', of whom there is no end
+                del self._names[name]
 
     async def end(self, patience: float) -> None:
         """Ends every stream; called at shutdown. Browsers come back by themselves."""

@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import delete, insert, select
 
 from menwei import schema
+from menwei.account_facts import UnknownAccount
 from menwei.columns import new_id
 from menwei.keys import Keys
 from menwei.model import Actor
-from menwei.store import Store
+from menwei.store import Store, Transaction
 
-TOKENS = schema.tokens
+ACCOUNTS, TOKENS = schema.accounts, schema.tokens
 PREFIX = "mw_"
 """So that a scanner finds a token that got into a repository."""
 
@@ -25,7 +26,7 @@ PREFIX = "mw_"
 @dataclass(frozen=True, slots=True)
 class Token:
     """A program that may call. `scope` names what of its role's rights it has; empty: all of them. `expires` None:
-    until revoked."""
+    until revoked. `made_by` is the account it goes with; None: made by the machine's operator, or before that was noted."""
 
     id: int
     name: str
@@ -33,6 +34,7 @@ class Token:
     scope: frozenset[str]
     created: float
     expires: float | None
+    made_by: int | None = None
 
     @property
     def actor(self) -> Actor:
@@ -48,9 +50,16 @@ class Tokens:
         self._now = now
 
     async def create(
-        self, name: str, role: str, *, scope: Iterable[str] = (), expires: float | None = None
+        self,
+        name: str,
+        role: str,
+        *,
+        scope: Iterable[str] = (),
+        expires: float | None = None,
+        made_by: int | None = None,
     ) -> tuple[Token, str]:
-        """A new token, and its secret, which is shown this once. The caller has checked that `role` is one."""
+        """A new token, and its secret, which is shown this once. The caller has checked that `role` is one. Raises
+        `UnknownAccount` when the account `made_by` has been disabled or removed."""
         secret = PREFIX + secrets.token_urlsafe(32)
         allowed = frozenset(scope)
         number, created = new_id(), self._now()
@@ -62,10 +71,13 @@ class Tokens:
             "scope": sorted(allowed),
             "created": created,
             "expires": expires,
+            "made_by": made_by,
         }
         async with self._store.transaction() as tx:
+            if made_by is not None:
+                await _require_maker(tx, made_by)
             await tx.execute(insert(TOKENS), [row])
-        return Token(number, name, str(role), allowed, created, expires), secret
+        return Token(number, name, str(role), allowed, created, expires, made_by), secret
 
     async def find(self, secret: str) -> Token | None:
         """Whose secret this is; None when it is nobody's or has expired."""
@@ -89,13 +101,27 @@ class Tokens:
         async with self._store.transaction() as tx:
             return (await tx.execute(delete(TOKENS).where(TOKENS.c.id == token))).rowcount > 0
 
+    async def revoke_made_by(self, tx: Transaction, account: int) -> list[Token]:
+        """Make worthless what this account has made; returns those tokens."""
+        theirs = TOKENS.c.made_by == account
+        rows = (await tx.execute(select(TOKENS).where(theirs).order_by(TOKENS.c.created, TOKENS.c.id))).all()
+        await tx.execute(delete(TOKENS).where(theirs))
+        return [self._fact(row) for row in rows]
+
     async def forget_expired(self) -> None:
         async with self._store.transaction() as tx:
             await tx.execute(delete(TOKENS).where(TOKENS.c.expires <= self._now()))
 
     def _fact(self, row: Any) -> Token:
         name = self._keys.unseal(row.name_sealed, _context(row.id)).decode()
-        return Token(row.id, name, row.role, frozenset(row.scope), row.created, row.expires)
+        return Token(row.id, name, row.role, frozenset(row.scope), row.created, row.expires, row.made_by)
+
+
+async def _require_maker(tx: Transaction, account: int) -> None:
+    """Since they were let in: a token made while its account is disabled would outlive it."""
+    able = select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == account, ACCOUNTS.c.disabled.is_(False))
+    if (await tx.execute(able)).first() is None:
+        raise UnknownAccount(f"there is no account {account} that could make a token")
 
 
 def _digest(secret: str) -> bytes:

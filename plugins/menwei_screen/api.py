@@ -74,7 +74,7 @@ async def begin(call: Call) -> web.StreamResponse:
 
 async def events(call: Call) -> web.StreamResponse:
     """What the screen shows: `state` with everything, at the start and at every change; `beat` in between; `gone` when
-    the tablet is a screen no more.
+    the tablet is a screen no more, `elsewhere` when a tablet that waits to be paired has opened a newer stream.
 
     A `state` is whole and says how many seconds its result still has, so that a tablet which comes back sees what is
     true now, never what it missed; by the event's id it knows what it has already said aloud.
@@ -83,7 +83,7 @@ async def events(call: Call) -> web.StreamResponse:
     if not screens.knows(digest):
         raise Problem(HTTPStatus.UNAUTHORIZED, "screen.unknown_tablet")
     device = screens.screen_of(digest)
-    with call.streams.open(f"screen {device}" if device is not None else "screens that wait"):
+    with call.streams.open(f"screen {device or digest.hex()}"):  # no stranger uses up what others wait with
         response = EventSourceResponse(send_timeout=SEND)
         await response.prepare(call.request)
         async with response:
@@ -95,7 +95,7 @@ async def events(call: Call) -> web.StreamResponse:
                     else:
                         text = json.dumps(state(view, call.house.messages, _door(call, view)))
                         await response.send(text, event="state", id=view.id)
-                await response.send("", event="gone")
+                await response.send("", event="elsewhere" if screens.knows(digest) else "gone")
             except (ConnectionResetError, TimeoutError):
                 pass  # the tablet went away; it comes back by itself
         return response

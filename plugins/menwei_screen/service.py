@@ -100,6 +100,8 @@ class Screens(Service):
         self._notices: dict[str, dict[str, Line]] = {}
         self._paired: dict[str, tuple[bytes, float]] | None = None
         self._streams: Counter[bytes] = Counter()
+        self._newest: dict[bytes, object] = {}
+        """Of each tablet that looks, the stream that it opened last."""
         self._change = asyncio.Event()
         self._pairing = asyncio.Lock()
 
@@ -284,15 +286,17 @@ class Screens(Service):
         )
 
     async def follow(self, digest: bytes) -> AsyncIterator[View | None]:
-        """What this tablet shows, then every change of it; None is a sign of life. Ends when it is a screen no more."""
+        """What this tablet shows, then every change of it; None is a sign of life. Ends when it is a screen no more, and
+        while it waits to be paired as soon as it follows anew: a stranger has one stream."""
         last: View | None = None
+        newest = self._newest[digest] = object()
         self._streams[digest] += 1
         self._tell()
         try:
             while True:
                 change = self._change
                 view = self.view(digest)
-                if view is None:
+                if view is None or (view.code and self._newest.get(digest) is not newest):
                     return
                 yield view if view != last else None
                 last = view
@@ -300,6 +304,8 @@ class Screens(Service):
         finally:
             self._streams[digest] -= 1
             self._streams += Counter()  # forgets what is zero
+            if self._newest.get(digest) is newest:
+                del self._newest[digest]
             self._tell()
 
     def type(self, digest: bytes, digits: str) -> None:

@@ -183,6 +183,39 @@ async def test_a_good_sign_in_forgives_the_name_but_not_the_address(office):
     await fail(office, 1, name="admin", address=THERE)
 
 
+async def test_who_is_signed_in_is_not_kept_from_unlocking_by_strangers_who_guess(office):
+    session = await office.admin()
+    office.restart()
+    await fail(office, 5, address=THERE)
+    await fail(office, 5, name="nobody", address=HERE)
+    with pytest.raises(TooManyTries):
+        await office.admin()
+    assert (await office.accounts.unlock(session.token, office.password)).unlocked is not None
+    await office.accounts.change_password(session, office.password, PASSWORD)
+
+
+async def test_guesses_behind_a_session_are_counted_together_and_for_its_account_alone(office):
+    session, other = await office.admin(), await office.admin()
+    for guess in (
+        office.accounts.unlock(session.token, "wrong password"),
+        office.accounts.unlock(other.token, "wrong password"),
+        office.accounts.change_password(session, "wrong password", PASSWORD),
+        office.accounts.change_password(other, "wrong password", PASSWORD),
+        office.accounts.unlock(session.token, "wrong password"),
+    ):
+        with pytest.raises(LoginRefused):
+            await guess
+    for right in (
+        office.accounts.unlock(other.token, office.password),
+        office.accounts.change_password(session, office.password, PASSWORD),
+    ):
+        with pytest.raises(TooManyTries):
+            await right
+    assert await office.admin(), "signing in anew is another thing"
+    office.time.at += 301
+    assert (await office.accounts.unlock(session.token, office.password)).unlocked is not None
+
+
 async def test_a_hundred_guesses_at_once_are_a_hundred_guesses(office):
     guesses = (office.accounts.login("admin", f"wrong password {number}", HERE) for number in range(100))
     results = await asyncio.gather(*guesses, return_exceptions=True)
@@ -243,8 +276,8 @@ async def test_after_a_restart_a_session_is_valid_but_locked_until_the_password_
     again = await office.accounts.session(session.token)
     assert (again.account, again.unlocked) == (session.account, None)
     with pytest.raises(LoginRefused):
-        await office.accounts.unlock(session.token, "wrong password", HERE)
-    assert (await office.accounts.unlock(session.token, office.password, HERE)).unlocked is not None
+        await office.accounts.unlock(session.token, "wrong password")
+    assert (await office.accounts.unlock(session.token, office.password)).unlocked is not None
     assert (await office.accounts.session(session.token)).unlocked is not None
 
 
@@ -264,7 +297,7 @@ async def test_who_signed_out_is_out(office):
     session, other = await office.admin(), await office.admin()
     await office.accounts.logout(session.token)
     assert await office.accounts.session(session.token) is None
-    assert await office.accounts.unlock(session.token, office.password, HERE) is None
+    assert await office.accounts.unlock(session.token, office.password) is None
     assert await office.accounts.session(other.token)
 
 
@@ -358,7 +391,7 @@ async def test_a_password_is_the_same_from_every_keyboard(office):
 async def test_a_disabled_account_is_out_at_once_and_stays_out(office):
     guard = await office.accounts.create("guard", Role.GUARD, PASSWORD)
     session = await office.accounts.login("guard", PASSWORD, HERE)
-    assert (await office.accounts.set_disabled(guard.id, True)).disabled
+    assert (await office.accounts.set_disabled(guard.id, True))[0].disabled
     assert await office.accounts.session(session.token) is None
     with pytest.raises(LoginRefused):
         await office.accounts.login("guard", PASSWORD, HERE)
@@ -424,6 +457,35 @@ async def test_a_revoked_token_is_worthless_at_once(office):
     assert await office.accounts.tokens.revoke(made.id)
     assert not await office.accounts.tokens.revoke(made.id)
     assert await office.accounts.token(secret) is None
+
+
+async def test_the_tokens_that_an_account_made_end_with_it_and_no_others(office):
+    chair = await office.accounts.create("chair", Role.GUARD, PASSWORD)
+    tokens = office.accounts.tokens
+    theirs = [await tokens.create(name, "guard", made_by=chair.id) for name in ("wall", "printer")]
+    admin = (await office.admin()).account.id
+    others = [await tokens.create("home", "guard", made_by=admin), await tokens.create("backup", "guard")]
+    _, revoked = await office.accounts.set_disabled(chair.id, True)
+    assert revoked == [made for made, _ in theirs]
+    assert await tokens.all() == [made for made, _ in others]
+    assert [await tokens.find(secret) for _, secret in theirs] == [None, None]
+    assert (await office.accounts.set_disabled(chair.id, False))[1] == []
+    assert [await tokens.find(secret) for _, secret in theirs] == [None, None]
+
+
+async def test_the_tokens_of_a_removed_account_are_worthless(office):
+    chair = await office.accounts.create("chair", Role.GUARD, PASSWORD)
+    _, secret = await office.accounts.tokens.create("wall", "guard", made_by=chair.id)
+    await office.accounts.remove(chair.id)
+    assert await office.accounts.token(secret) is None
+
+
+async def test_who_was_disabled_meanwhile_makes_no_token(office):
+    chair = await office.accounts.create("chair", Role.GUARD, PASSWORD)
+    await office.accounts.set_disabled(chair.id, True)
+    with pytest.raises(UnknownAccount):
+        await office.accounts.tokens.create("wall", "guard", made_by=chair.id)
+    assert await office.accounts.tokens.all() == []
 
 
 async def test_a_sessions_cookie_is_no_token_and_a_token_no_session(office):

@@ -104,6 +104,21 @@ async def test_a_program_with_an_accounts_name_is_limited_by_itself(client: Brow
     assert (await client.post("/api/journal/holder", json=asked)).status == 200
 
 
+async def test_the_tokens_an_account_makes_are_limited_together_with_it(client: Browser) -> None:
+    """Else anybody who may make tokens reads as many histories as they make."""
+    await sign_in(client)
+    asked = {"holder": HOLDER, "reason": "a reason"}
+    statuses = []
+    for number in range(21):
+        made = await (
+            await client.post("/api/tokens", json={"name": f"p{number}", "role": "committee"})
+        ).json()
+        program = {"Authorization": f"Bearer {made['secret']}"}
+        statuses.append((await client.post("/api/journal/holder", json=asked, headers=program)).status)
+    assert statuses == [200] * 20 + [429]
+    assert (await client.post("/api/journal/holder", json=asked)).status == 429
+
+
 async def test_an_export_is_json_lines_of_the_doors_asked_for(client: Browser) -> None:
     house = client.app[HOUSE]
     await passages(house, 3)

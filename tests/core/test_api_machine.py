@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 from aiohttp.test_utils import TestClient
 
+from menwei.accounts import LoginRefused
 from menwei.context import Repair
 from menwei.model import DeviceInfo
 from small_house import HOUSE, PASSWORD, sign_in
@@ -177,6 +180,35 @@ async def test_a_disabled_account_is_out_at_once(client: Browser) -> None:
     assert (await client.post("/api/login", json={"name": "the guard", "password": PASSWORD})).status == 401
 
 
+async def test_disabling_an_account_revokes_the_tokens_it_made_and_says_which(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client)
+    await client.post("/api/tokens", json={"name": "backup", "role": "guard"})
+    leaver = await (
+        await client.post("/api/accounts", json={"name": "leaver", "role": "committee", "password": PASSWORD})
+    ).json()
+    me = await (await client.post("/api/login", json={"name": "leaver", "password": PASSWORD})).json()
+    headers = {"X-CSRF-Token": me["csrf"]}
+    made = await (
+        await client.post("/api/tokens", json={"name": "printer", "role": "committee"}, headers=headers)
+    ).json()
+    assert made["token"]["made_by"] == leaver["id"]
+    client.session.cookie_jar.clear()
+    await sign_in(client)
+    answer = await client.post(f"/api/accounts/{leaver['id']}/state", json={"disabled": True})
+    assert (await answer.json())["revoked"] == ["printer"]
+    answer = await client.get("/api/doors", headers={"Authorization": f"Bearer {made['secret']}"})
+    assert answer.status == 401
+    left = (await (await client.get("/api/tokens")).json())["tokens"]
+    assert [(token["name"], token["made_by"]) for token in left] == [
+        ("backup", (await house.accounts.list())[0].id)
+    ]
+    told = [entry for entry in await house.audits() if entry["action"] == "token.revoke"]
+    assert [(entry["token"], entry["name"], entry["actor"]) for entry in told] == [
+        (made["token"]["id"], "printer", "admin")
+    ]
+
+
 async def test_nobody_locks_themselves_out(client: Browser) -> None:
     house = client.app[HOUSE]
     await sign_in(client)
@@ -203,6 +235,20 @@ async def test_a_password_is_not_changed_without_the_old_one(client: Browser) ->
     assert (answer.status, (await answer.json())["error"]) == (401, "web.login_refused")
 
 
+async def test_wrong_passwords_of_others_at_the_same_desk_do_not_keep_the_committee_from_unlocking(
+    client: Browser,
+) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client)
+    for _ in range(5):
+        with pytest.raises(LoginRefused):
+            await house.accounts.login("admin", "wrong password", "127.0.0.1")
+    async with ClientSession() as desk:
+        body = {"name": "admin", "password": house.first_password}
+        assert (await desk.post(client.make_url("/api/login"), json=body)).status == 429
+    assert (await client.post("/api/unlock", json={"password": house.first_password})).status == 200
+
+
 async def test_a_tokens_secret_is_in_one_answer_and_in_no_list(client: Browser) -> None:
     await sign_in(client)
     made = await (
@@ -216,11 +262,25 @@ async def test_a_tokens_secret_is_in_one_answer_and_in_no_list(client: Browser) 
 
 
 async def test_a_token_ends_after_its_last_day(client: Browser) -> None:
+    house = client.app[HOUSE]
+    now = house.clock.now()
+    for expires, status in ((now + 60, 200), (now - 60, 401)):
+        _, secret = await house.accounts.tokens.create("wall", "guard", expires=expires)
+        answer = await client.get("/api/doors", headers={"Authorization": f"Bearer {secret}"})
+        assert answer.status == status
+
+
+async def test_a_token_is_made_until_today_but_not_until_a_day_gone_by(client: Browser) -> None:
+    house = client.app[HOUSE]
     await sign_in(client)
-    body = {"name": "old", "role": "guard", "last_day": "2020-01-01"}
-    made = await (await client.post("/api/tokens", json=body)).json()
-    answer = await client.get("/api/doors", headers={"Authorization": f"Bearer {made['secret']}"})
-    assert answer.status == 401
+    today = datetime.fromtimestamp(house.clock.now(), house.site.zone).date()
+    for day, status in ((today, 200), (today - timedelta(days=1), 400)):
+        body = {"name": "wall", "role": "guard", "last_day": day.isoformat()}
+        answer = await client.post("/api/tokens", json=body)
+        assert answer.status == status
+    told = await answer.json()
+    assert (told["error"], told["where"]) == ("web.day_gone", "body.last_day")
+    assert len(await house.accounts.tokens.all()) == 1
 
 
 async def test_a_token_is_revoked_once(client: Browser) -> None:

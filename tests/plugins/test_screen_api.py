@@ -126,6 +126,38 @@ async def test_a_code_that_no_tablet_shows_pairs_nothing(house, client):
     assert not house.screens.is_paired("tablet-1")
 
 
+async def test_a_stranger_who_follows_again_and_again_leaves_room_for_a_tablet_to_be_paired(
+    house, client, tablet, monkeypatch
+):
+    monkeypatch.setattr("menwei.streams.MOST", 6)
+    async with another(tablet) as stranger:
+        await stranger.begin()
+        (digest,) = house.screens.pairings._waiting
+        streams = []
+        for _ in range(20):
+            streams.append(await stranger.session.get(f"{stranger.url}{BASE}/events"))
+            await until(lambda: house.screens._streams[digest] == 1)
+        assert {stream.status for stream in streams} == {200}
+        for stream in streams[:-1]:
+            assert "event: elsewhere" in (await stream.text())
+        await tablet.begin()
+        assert await tablet.look() == 200
+        await until(lambda: "code" in tablet.state)
+        for stream in streams:
+            stream.close()
+
+
+async def test_a_paired_tablet_may_have_more_than_one_stream(house, tablet):
+    await tablet.paired(house.screens, "gate-in")
+    (digest, _) = house.screens._known["tablet-1"]
+    again = await tablet.session.get(f"{tablet.url}{BASE}/events")
+    await until(lambda: house.screens._streams[digest] == 2)
+    beats = tablet.beats
+    await until(lambda: tablet.beats > beats + 2)
+    assert house.screens._streams[digest] == 2
+    again.close()
+
+
 async def test_a_code_entered_twice_at_once_pairs_one_screen(house, tablet):
     await tablet.begin()
     await tablet.look()

@@ -61,6 +61,7 @@
       forget();
       begin();
     });
+    mine.addEventListener("elsewhere", function () { mine.close(); }); // another tab has the code; this one asks later
     mine.onerror = function () {
       if (mine !== source) return;
       forget();
