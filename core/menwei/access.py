@@ -145,8 +145,8 @@ class Line:
         point = self.points.get(request.access_point)
         if point is None:  # taken off the config meanwhile: there is nobody to tell
             return
-        self.journal.post(self._entry(point, verdict, request))
         self.show(request.access_point, Feedback(FeedbackKind.DENIED, check.says))
+        self.journal.post(self._entry(point, verdict, request))
 
     def _refuse(self, point: AccessPoint, verdict: Verdict, request: Request) -> Verdict:
         self.journal.post(self._entry(point, verdict, request))

@@ -156,31 +156,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise typer.Exit(130) from None
 
 
-class _Stderr:
-    """Whatever `sys.stderr` is when a line is written: a test, or a program that embeds us, may change it."""
-
-    def write(self, text: str) -> int:
-        return sys.stderr.write(text)
-
-    def flush(self) -> None:
-        sys.stderr.flush()
-
-
 def tell_password(password: str, console: Console = out) -> None:
     """The first password is shown this once: when the account is made, whatever fails afterwards."""
     console.print(say("cli.first_password", password=password), style="bold", highlight=False)
-
-
-def quiet_log(level: int = logging.WARNING) -> None:
-    """Log lines on stderr, from `level` on."""
-    import structlog
-
-    stream: Any = _Stderr()
-    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=stream)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=stream),
-    )
 
 
 @app.callback(invoke_without_command=True)
@@ -192,7 +170,9 @@ def main_options(
     ] = "",
 ) -> None:
     _Settings.language = negotiate(lang or os.environ.get("LC_ALL") or os.environ.get("LANG") or "zh-CN")
-    quiet_log()
+    from menwei.logs import log_to_stderr
+
+    log_to_stderr()
     if version:
         out.print(f"menwei {__version__}", highlight=False)
         raise typer.Exit
@@ -203,9 +183,10 @@ def run_site(
     config: ConfigOption = CONFIG,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more · 更多日志")] = False,
 ) -> None:
+    from menwei.logs import log_to_stderr
     from menwei.serving import serve
 
-    quiet_log(logging.INFO if verbose else logging.WARNING)
+    log_to_stderr(logging.INFO if verbose else logging.WARNING)
 
     def started(site: Serving) -> None:
         out.print(say("cli.serving", site=site.house.site.name, url=site.server.url), highlight=False)
@@ -409,10 +390,11 @@ def table(columns: list[str], rows: Iterator[tuple[str, ...]]) -> Table:
 
 def add_groups() -> None:
     """Attach the groups of commands; theirs import this module, hence not at the top."""
-    from menwei import cli_journal, cli_people
+    from menwei import cli_clock, cli_journal, cli_people
 
     app.add_typer(cli_people.app, name="people")
     app.add_typer(cli_journal.app, name="journal")
+    app.add_typer(cli_clock.app, name="clock")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ declares and only for its own readers.
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -153,6 +154,9 @@ class Devices:
         """One identifier was presented at one reader."""
         now = self._clock.monotonic()
         received = now if received is None else min(received, now)
+        if not math.isfinite(received):
+            log.error("a read without a time", device=device, reader=reader)
+            return
         if self._captures.give((device, reader), identifier):
             return
         point = self.site.readers.get((device, reader))

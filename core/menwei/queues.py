@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import structlog
+
 from menwei.access import Line
 from menwei.model import Request
+
+log = structlog.get_logger(__name__)
 
 
 class Queues:
@@ -61,8 +65,16 @@ class Queues:
             try:
                 await self._line.request(request)
             except Exception as error:
-                # A fault of ours shuts this request out, never the door for everybody after it.
-                self._line.failed(request, error)
+                self._failed(request, error)
+
+    def _failed(self, request: Request, error: Exception) -> None:
+        """A fault of ours shuts this request out, never the door for everybody after it: not even one in telling of it."""
+        try:
+            self._line.failed(request, error)
+        except Exception as another:
+            log.error(
+                "a fault of the line could not be told", access_point=request.access_point, exc_info=another
+            )
 
     async def _next(self, queue: asyncio.Queue[Request]) -> Request:
         worker = asyncio.current_task()

@@ -1,6 +1,7 @@
 """What waits at the access points: one request after the other, few of them, and nobody forgotten when queues are replaced."""
 
 import asyncio
+from dataclasses import replace
 
 from menwei.context import Config
 from menwei.plugin import PASS, Policy
@@ -48,6 +49,18 @@ async def test_a_fault_of_the_line_shuts_one_request_out_and_not_the_next(tmp_pa
         denied = await site.entries("AccessDenied")
         running.cancel()
     assert "ZeroDivisionError" in denied[0].data["checks"][0]["detail"]
+
+
+async def test_a_fault_in_telling_of_a_fault_shuts_one_request_out_and_no_door(tmp_path):
+    async with small_site(tmp_path) as site:
+        queues = Queues(site.line, lambda _: None)
+        running = asyncio.create_task(queues.run())
+        queues.submit(replace(site.card(STRANGER_CARD), at=float("nan")))  # the journal takes no such time
+        queues.submit(site.card(WANG_CARD))
+        async with asyncio.timeout(60):
+            while not site.board.pulses:
+                await asyncio.sleep(0.01)
+        running.cancel()
 
 
 async def test_a_reader_gone_mad_fills_its_own_queue_only(tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 from menwei import (
     house,  # noqa: F401  # imported once, for every fork
 )
-from menwei.cli import quiet_log
+from menwei.logs import log_to_stderr
 from menwei.serving import Serving, serving
 from menwei_simulator import driver  # noqa: F401
 
@@ -32,7 +32,7 @@ def main() -> None:
         if pid == 0:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             try:
-                quiet_log()
+                log_to_stderr()
                 asyncio.run(_run(config))
             finally:
                 os._exit(70)  # it is only ever killed
