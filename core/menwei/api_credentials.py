@@ -137,24 +137,27 @@ def card_of(given: NewCard, where: str) -> CredentialIdentifier:
 
 
 async def list_readers(call: Call) -> ReaderList:
-    """Those of the doors, then those of connected devices that belong to no door."""
+    """Those of the doors, then those of connected devices that belong to no door; without those that read no cards, as far
+    as their devices have said so."""
     site, states = call.house.site, call.house.supervisor.states()
     ready = {device for device, (state, _) in states.items() if state is DeviceState.READY}
+    told = {device: call.house.supervisor.info(device) for device in call.house.drivers() if device in ready}
+    infos = {device: info for device, info in told.items() if info is not None}
+    no_cards = {
+        (device, reader) for device, info in infos.items() for reader in (*info.documents, *info.cardless)
+    }
     found = [
         ReaderOut(id=f"{device}/{reader}", place=place(call, point.door, point.id), connected=device in ready)
         for point in site.access_points.values()
         for device, reader in point.readers
+        if (device, reader) not in no_cards
     ]
-    for device in call.house.drivers():
-        info = call.house.supervisor.info(device) if device in ready else None
-        if info is None:
-            continue
-        desks = (reader for reader in info.readers if (device, reader) not in site.readers)
-        found += [
-            ReaderOut(id=f"{device}/{reader}", place="", connected=True)
-            for reader in desks
-            if reader not in info.documents
-        ]
+    found += [
+        ReaderOut(id=f"{device}/{reader}", place="", connected=True)
+        for device, info in infos.items()
+        for reader in info.readers
+        if (device, reader) not in no_cards and (device, reader) not in site.readers
+    ]
     return ReaderList(readers=tuple(found))
 
 
@@ -238,7 +241,10 @@ def routes() -> list[Route]:
     shared: dict[str, Any] = {"roles": DESK, "tags": ("people",)}
     holder, credential = r"/api/people/{holder:\d{1,18}}", r"/api/credentials/{credential:\d{1,18}}"
     return [
-        Route("GET", "/api/readers", list_readers, summary="api.readers", response=ReaderList, **shared),
+        Route(
+            "GET", "/api/readers", list_readers, summary="api.readers", response=ReaderList,
+            **shared | {"roles": DESK | {Role.GUARD}},
+        ),
         Route(
             "POST", f"{holder}/capture", capture, summary="api.people.capture", body=Capture, response=Added,
             statuses=(409,), **shared,

@@ -20,6 +20,7 @@ from multidict import MultiDict
 from pydantic import BaseModel, ValidationError
 
 from menwei import callers
+from menwei.disk import unwritable
 from menwei.messages import LANGUAGES, negotiate
 from menwei.routes import (
     NOTICE_COOKIE,
@@ -44,29 +45,6 @@ YEAR = 365 * 86_400
 NEXT_FIELD = "_next"
 MOST_FIELDS = 1000
 """In one form; the largest of ours has a few dozen."""
-
-_FIELD_KEYS = {
-    "missing": "web.field.missing",
-    "extra_forbidden": "web.field.unknown",
-    "string_too_short": "web.field.missing",
-    "string_too_long": "web.field.too_long",
-    "too_long": "web.field.too_long",
-    "enum": "web.field.choice",
-    "literal_error": "web.field.choice",
-    "int_parsing": "web.field.number",
-    "int_type": "web.field.number",
-    "float_parsing": "web.field.number",
-    "greater_than_equal": "web.field.range",
-    "greater_than": "web.field.range",
-    "less_than_equal": "web.field.range",
-    "less_than": "web.field.range",
-    "date_parsing": "web.field.date",
-    "date_from_datetime_parsing": "web.field.date",
-    "datetime_parsing": "web.field.date",
-    "datetime_from_date_parsing": "web.field.date",
-    "json_invalid": "web.json",
-}
-"""pydantic's error types → message keys; anything else is "web.field.invalid"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +78,11 @@ class Endpoint:
             return await self._refused(call, problem)
         except web.HTTPRequestEntityTooLarge:
             return await self._refused(call, Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "web.too_large"))
+        except Exception as error:
+            if not unwritable(error):
+                raise
+            log.error("the disk cannot be written", route=self.route.path, error=type(error).__name__)
+            return await self._refused(call, Problem(HTTPStatus.INSUFFICIENT_STORAGE, "web.disk_full"))
         return self._answered(request, answer)
 
     async def _admitted(self, call: Call) -> Call:
@@ -142,9 +125,7 @@ class Endpoint:
         try:
             return model.model_validate_json(raw or b"{}", strict=True)
         except ValidationError as error:
-            raise _invalid(
-                error, "body", call
-            ) from None  # the cause would carry what was typed, names included
+            raise call.invalid(error, "body") from None  # the cause would carry what was typed, and names
 
     def _answered(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, web.StreamResponse):
@@ -171,7 +152,7 @@ class Endpoint:
             return response
         body = answer.answer if isinstance(answer, SignedIn | SignedOut) else answer
         if _is_form(request):
-            response = _see(next_of(request))
+            response = _see(next_of(request, body))
         else:
             response = web.Response(body=body.model_dump_json().encode(), content_type="application/json")
         if isinstance(answer, SignedIn):
@@ -251,9 +232,9 @@ def language_of(request: web.Request, otherwise: str) -> str:
     return negotiate(first) if first not in {"", "*"} else negotiate(otherwise)
 
 
-def next_of(request: web.Request) -> str:
-    """Where a form wants to go afterwards: a path of this house, or its start page."""
-    wanted = request.query.get(NEXT_FIELD, "/")
+def next_of(request: web.Request, answer: BaseModel) -> str:
+    """Where a form wants to go afterwards: a path of this house, or its start page. `{id}` in it is the answer's."""
+    wanted = request.query.get(NEXT_FIELD, "/").replace("{id}", str(getattr(answer, "id", "")))
     return wanted if is_local(wanted) else "/"
 
 
@@ -301,18 +282,4 @@ def _fields(model: type[BaseModel], fields: Any, part: str, call: Call) -> BaseM
     try:
         return model.model_validate(found)
     except ValidationError as error:
-        raise _invalid(error, part, call) from None  # as above
-
-
-def _invalid(error: ValidationError, part: str, call: Call) -> Problem:
-    """The first mistake of the input, in the caller's language, without repeating what was typed."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = ".".join([part, *(str(step) for step in first["loc"])])
-    key = _FIELD_KEYS.get(first["type"], "web.field.invalid")
-    label = f"field.{first['loc'][0]}" if first["loc"] else ""
-    name = (
-        call.t(label)
-        if label and call.house.messages.find(call.language, label)
-        else where.removeprefix(f"{part}.")
-    )
-    return Problem(HTTPStatus.BAD_REQUEST, key, where, field=name)
+        raise call.invalid(error, part) from None  # as above

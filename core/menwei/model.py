@@ -379,7 +379,8 @@ class FeedbackKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
     """What a device says of itself in a connection test. `id` is stable across restarts and address changes.
-    `documents` are those of `readers` that read identity documents at a desk, and no cards."""
+    `documents` are those of `readers` that read identity documents at a desk, and no cards; `cardless` those where no card
+    is read for another reason: a keypad, a screen."""
 
     id: str
     model: str
@@ -388,3 +389,4 @@ class DeviceInfo:
     readers: tuple[str, ...] = ()
     details: dict[str, str] = field(default_factory=dict)
     documents: tuple[str, ...] = ()
+    cardless: tuple[str, ...] = ()

@@ -14,8 +14,9 @@ def card_reader(house: House, text: str) -> tuple[str, str]:
     """Device and reader of a door, or of a desk where cards are enrolled. Raises `KeyError` when there is none."""
     device, _, reader = text.partition("/")
     here = _info(house, device)
-    at_desk = here is not None and reader in here.readers and reader not in here.documents
-    if (device, reader) not in house.site.readers and not at_desk:
+    there = (device, reader) in house.site.readers or (here is not None and reader in here.readers)
+    no_cards = here is not None and reader in (*here.documents, *here.cardless)
+    if not there or no_cards:
         raise KeyError(text)
     return device, reader
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
+from menwei import mistakes
 from menwei.context import NotReady
 from menwei.model import Actor
 from menwei.waiting import ReaderBusy
@@ -87,7 +88,7 @@ def _whole(value: object) -> object:
 WHOLE = BeforeValidator(_whole)
 """On a whole number, behind its limits: JSON's 1.0 is one too (JSON schema, "integer")."""
 
-NOT_BLANK = r"\S"
+NOT_BLANK = mistakes.NOT_BLANK
 """Pattern of a text that must say something."""
 
 
@@ -170,6 +171,13 @@ class Call:
     def t(self, key: str, **values: object) -> str:
         """`key` in the caller's language."""
         return self.house.messages.t(self.language, key, **values)
+
+    def invalid(self, error: ValidationError, part: str) -> Problem:
+        """The first mistake of what came in as `part` ("body", "query"), about a field by its name for people."""
+        mistake = mistakes.first_mistake(error, part)
+        label = f"field.{mistake.field.partition('.')[0]}"
+        name = self.house.messages.find(self.language, label) or mistake.field
+        return Problem(HTTPStatus.BAD_REQUEST, mistake.key, mistake.where, field=name)
 
     @property
     def streams(self) -> Streams:
@@ -254,12 +262,12 @@ class Call:
             raise Problem(HTTPStatus.FORBIDDEN, "web.not_your_role")
         try:
             asked = route.query.model_validate(query or {}) if route.query is not None else None
+        except ValidationError as error:
+            raise self.invalid(error, "query") from None
+        try:
             sent = route.body.model_validate(body or {}) if route.body is not None else None
         except ValidationError as error:
-            where = ".".join(
-                str(step) for step in error.errors(include_url=False, include_input=False)[0]["loc"]
-            )
-            raise Problem(HTTPStatus.BAD_REQUEST, "web.field.invalid", where, field=where) from None
+            raise self.invalid(error, "body") from None
         return await route.handler(replace(self, path=path or {}, query=asked, body=sent))
 
 

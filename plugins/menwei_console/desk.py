@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from menwei.model import IdentifierType
 from menwei.routes import Answer, Call, Handler, Model, Problem, Route, See
 from menwei_console import render
+from menwei_console.naming import card_readers, points_named
 from menwei_console.render import Renderer, Text, paged
 
 ONE = r"/people/{holder:\d{1,18}}"
@@ -64,7 +64,14 @@ class DeskPages:
         return await self._people(call, call.body.search, call.body.after)
 
     async def _people(self, call: Call, search: str, after: str | None) -> Answer:
-        found = await call.ask("GET", "/api/people", query={"search": search, "after": after or 0})
+        notice = ""
+        try:
+            found = await call.ask("GET", "/api/people", query={"search": search, "after": after or 0})
+        except Problem as problem:
+            if problem.error != "web.locked":
+                raise
+            notice = call.t(problem.error, **problem.values)
+            found = await call.ask("GET", "/api/people")
         return await self.render.page(
             call,
             "people.html",
@@ -72,7 +79,9 @@ class DeskPages:
             people=found.people,
             unlocked=found.unlocked,
             more=found.next,
-            search=search,
+            search=search if not notice else "",
+            asked=search,
+            notice=notice,
         )
 
     async def new_person(self, call: Call) -> Answer:
@@ -86,9 +95,9 @@ class DeskPages:
             "person.html",
             "/people",
             person=await _person(call),
-            readers=_named(call, (await call.ask("GET", "/api/readers")).readers),
+            readers=await card_readers(call),
             profiles=(await call.ask("GET", "/api/profiles")).profiles,
-            points=(await call.ask("GET", "/api/access-points")).access_points,
+            points=await points_named(call),
             documents=await _document_readers(call),
             history=call.who.role in render.HISTORY.roles,
         )
@@ -136,7 +145,7 @@ class DeskPages:
     async def _check(
         self, call: Call, person: Any, point: str, at: datetime | None, answer: Any, notice: str
     ) -> Answer:
-        points = (await call.ask("GET", "/api/access-points")).access_points
+        points = await points_named(call)
         return await self.render.page(
             call,
             "check.html",
@@ -145,7 +154,7 @@ class DeskPages:
             person=person,
             labels={credential.id: credential.label for credential in person.credentials},
             points=points,
-            chosen=next((known for known in points if known.id == point), None),
+            chosen=next((known for known in points if known["id"] == point), None),
             at=at,
             answer=answer,
             level=_level(call, answer.level) if answer else "",
@@ -211,21 +220,6 @@ async def _person(call: Call) -> Any:
 
 async def _document_readers(call: Call) -> Any:
     return (await call.ask("GET", "/api/document-readers")).readers
-
-
-def _named(call: Call, readers: Iterable[Any]) -> list[dict[str, str]]:
-    """The readers to choose from, those at a desk first: that is what they stand there for."""
-    readers = sorted(readers, key=lambda reader: bool(reader.place))
-    places = [reader.place for reader in readers]
-    found = []
-    for reader in readers:
-        name = reader.place or call.t("console.reader.desk", reader=reader.id)
-        if reader.place and places.count(reader.place) > 1:
-            name = call.t("console.reader.of", place=name, reader=reader.id)
-        if not reader.connected:
-            name = call.t("console.reader.away", reader=name)
-        found.append({"id": reader.id, "name": name})
-    return found
 
 
 def _level(call: Call, name: str) -> str:

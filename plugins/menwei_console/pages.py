@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 from typing import Any, Literal, cast
 
@@ -14,10 +15,12 @@ from menwei_console.assets import Assets
 from menwei_console.boards import BoardPages
 from menwei_console.desk import SEEN_AT_ONCE, SHORTEST_REASON, DeskPages
 from menwei_console.machinery import MachineryPages
-from menwei_console.render import Place, Renderer, Text, paged
+from menwei_console.render import Place, Renderer, Text, menu, paged
 
-ROLES = ("committee", "guard", "registrar", "installer", "auditor")
-"""Roles that an account can be given here; landlords and tenants get theirs with their flats."""
+ROLES = [Role.COMMITTEE, Role.GUARD, Role.REGISTRAR, Role.INSTALLER, Role.AUDITOR]
+"""Roles of those who work with the doors."""
+LIVING = (Role.LANDLORD, Role.TENANT)
+"""Roles that mean something only where a plugin has pages for them."""
 PASSWORD_LENGTH = 10
 
 
@@ -28,10 +31,18 @@ class History(Model):
 class Export(Model):
     """Days at the site, both inclusive; what is left out is not bounded. `who`: with the personal parts."""
 
-    reason: Text
+    reason: Text = ""
     first_day: date | None = None
     last_day: date | None = None
     who: bool = False
+
+
+class TokenForm(Model):
+    """A token that a browser without our module asks for; the API behind it says what each may be."""
+
+    name: Text = ""
+    role: Text = ""
+    last_day: Text | None = None
 
 
 class Next(Model):
@@ -92,12 +103,18 @@ class Pages:
         return [{**door.model_dump(mode="json"), "tone": _tone(door)} for door in found]
 
     async def door(self, call: Call) -> Answer:
+        return await self._door(call, call.query.before)
+
+    async def _door(
+        self, call: Call, before: str | None, asked: Export | None = None, notice: str = ""
+    ) -> Answer:
+        """The door's page. `asked`: what was typed into its form for an export, which then stands open."""
         id = call.path["door"]
         door = await call.ask("GET", "/api/doors/{door}", path={"door": id})
         points = (await call.ask("GET", "/api/access-points")).access_points
         page = None
         if call.who.role == Role.COMMITTEE:
-            query = {"before": call.query.before, "limit": SEEN_AT_ONCE}
+            query = {"before": before, "limit": SEEN_AT_ONCE}
             page = await call.ask("GET", "/api/doors/{door}/journal", path={"door": id}, query=query)
         recent = await call.ask("GET", "/api/recent", query={"limit": 1}) if page else None
         return await self.render.page(
@@ -108,14 +125,29 @@ class Pages:
             points=[point for point in points if point.door == id],
             passages=[entry for entry in page.entries if entry.shown] if page else None,
             position=recent.position if recent else "",
-            live=call.query.before is None,
+            live=before is None,
             more=page.next if page else None,
             shortest=SHORTEST_REASON,
+            notice=notice,
+            exporting=asked is not None,
+            asked=asked or Export(),
         )
 
+    async def exporting(self, call: Call) -> Answer:
+        """The form alone: where the language is changed to after a refusal."""
+        return await self._door(call, None, Export())
+
     async def export(self, call: Call) -> Answer:
-        """A door's journal as a file."""
-        asked, zone = call.body, call.house.site.zone
+        """A door's journal as a file; a refusal keeps what was typed."""
+        try:
+            return await self._export(call, call.body)
+        except Problem as problem:
+            return await self._door(call, None, call.body, call.t(problem.error, **problem.values))
+
+    async def _export(self, call: Call, asked: Export) -> Answer:
+        zone = call.house.site.zone
+        if asked.first_day is not None and asked.last_day is not None and asked.last_day < asked.first_day:
+            raise Problem(409, "console.export.order")
         body = {"doors": [call.path["door"]], "reason": asked.reason, "who": asked.who}
         if asked.first_day is not None:
             body["since"] = datetime.fromtimestamp(midnight(asked.first_day, zone), zone)
@@ -132,13 +164,32 @@ class Pages:
     # -------------------------------------------------------------------------------------------- accounts and auditing
 
     async def accounts(self, call: Call) -> Answer:
+        return await self._accounts(call)
+
+    async def token(self, call: Call) -> Answer:
+        """Shows the secret of a new token to whoever has no script, this once."""
+        given = call.body.model_dump(exclude_none=True)
+        try:
+            made = await call.ask("POST", "/api/tokens", body=given)
+        except Problem as problem:
+            return await self._accounts(call, notice=call.t(problem.error, **problem.values))
+        return await self._accounts(call, secret=made.secret)
+
+    async def _accounts(self, call: Call, secret: str = "", notice: str = "") -> Answer:
+        accounts = (await call.ask("GET", "/api/accounts")).accounts
+        tokens = (await call.ask("GET", "/api/tokens")).tokens
         return await self.render.page(
             call,
             "accounts.html",
             "/accounts",
-            accounts=(await call.ask("GET", "/api/accounts")).accounts,
-            tokens=(await call.ask("GET", "/api/tokens")).tokens,
+            accounts=accounts,
+            tokens=tokens,
+            secret=secret,
+            notice=notice,
+            makers={account.id: account.name for account in accounts},
+            made=Counter(token.made_by for token in tokens),
             roles=ROLES,
+            living=[role for role in LIVING if any(role in place.roles for place in menu(call))],
             password_length=PASSWORD_LENGTH,
         )
 
@@ -209,11 +260,14 @@ def routes() -> list[Route]:
         page("/door-cards", pages.cards, render.DOORS),
         page("/doors/{door}", pages.door, render.DOORS, query=History),
         page("/doors/{door}/open", pages.open, render.DOORS),
+        page("/doors/{door}/export", pages.exporting, render.HISTORY),
         page("/doors/{door}/export", pages.export, render.HISTORY, "POST", body=Export),
         *DeskPages(pages.render).routes(),
         *MachineryPages(pages.render).routes(),
         *BoardPages(pages.render).routes(),
         page("/accounts", pages.accounts, render.ACCOUNTS),
+        page("/accounts/tokens", pages.accounts, render.ACCOUNTS),
+        page("/accounts/tokens", pages.token, render.ACCOUNTS, "POST", body=TokenForm),
         page("/audit", pages.audit, render.AUDIT),
         page("/audit", pages.audit, render.AUDIT, "POST"),
         public("/{path:(?!api/).*}", pages.nowhere),

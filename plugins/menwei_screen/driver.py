@@ -96,7 +96,7 @@ class Screen(Driver):
         return [Repair(f"screen:away:{device}", "screen.repair.away", values)] if self._away else []
 
 
-INFO = DeviceInfo(id="screen", model="Menwei door screen", readers=(READER,))
+INFO = DeviceInfo(id="screen", model="Menwei door screen", readers=(READER,), cardless=(READER,))
 
 
 def _no_lock(lock: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -410,7 +411,7 @@ async def test_a_registrar_corrects_what_only_the_manager_reads(client: Browser)
 @pytest.mark.parametrize(
     ("body", "status", "error"),
     [
-        ({"name": " "}, 400, "web.field.invalid"),
+        ({"name": " "}, 400, "web.field.missing"),
         ({"pin": "1234"}, 400, "web.field.unknown"),
         ({"external_id": "2-202"}, 409, "rights.external_id_taken"),
     ],
@@ -440,6 +441,23 @@ async def test_readers_to_enrol_at_are_the_doors_and_those_of_no_door(client: Br
         ("board/desk", ""),
     ]
     assert all(reader["connected"] for reader in readers)
+
+
+async def test_a_keypad_is_not_offered_for_cards_and_nobody_waits_there_for_one(
+    client: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor = client.app[HOUSE].supervisor
+    info = supervisor.info("board")
+    assert info is not None
+    monkeypatch.setattr(supervisor, "info", lambda _device: replace(info, cardless=("out", "desk")))
+    await sign_in(client, "guard")
+    readers = (await (await client.get("/api/readers")).json())["readers"]
+    assert [reader["id"] for reader in readers] == ["board/in", "board/unit"]
+    await sign_in(client, "registrar")
+    holder = await somebody(client)
+    for reader in ("board/out", "board/desk"):
+        body = {"reader": reader, "seconds": 1}
+        assert (await client.post(f"/api/people/{holder}/capture", json=body)).status == 404
 
 
 async def test_a_device_that_is_away_offers_only_the_readers_of_doors(client: Browser) -> None:

@@ -45,7 +45,7 @@ TABLE: dict[tuple[str, str], set[str] | None] = {
     ("POST", "/api/credentials/{credential}/state"): DESK,
     ("POST", "/api/credentials/{credential}/validity"): DESK,
     ("GET", "/api/profiles"): DESK,
-    ("GET", "/api/readers"): DESK,
+    ("GET", "/api/readers"): DESK | {G},  # visitors' cards are touched at them
     ("GET", "/api/document-readers"): DESK,
     ("POST", "/api/documents/capture"): DESK,
     ("POST", "/api/people/{holder}/document"): DESK,
@@ -56,6 +56,7 @@ TABLE: dict[tuple[str, str], set[str] | None] = {
     ("POST", "/api/adopt/test"): {C, I, O},
     ("GET", "/api/plugins"): {C, I, O},
     ("GET", "/api/repairs"): {C, I, O},
+    ("POST", "/api/clock/accept"): {C, O},
     ("GET", "/api/boards"): {C, I, O},
     ("GET", "/api/boards/{device}/holders"): DESK,
     ("POST", "/api/boards/{device}/look"): {C, I, O},
@@ -72,6 +73,7 @@ NOT_BY_TOKEN = {route for route in TABLE if route[1].startswith(("/api/accounts"
     ("POST", "/api/logout"),
     ("POST", "/api/unlock"),
     ("POST", "/api/password"),
+    ("POST", "/api/clock/accept"),
 }
 PEOPLE = {
     route for route in TABLE if "people" in route[1] or "credentials" in route[1] or "holder" in route[1]

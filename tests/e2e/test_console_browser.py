@@ -28,6 +28,7 @@ from small_house import PASSWORD, SmallHouse
 
 pytestmark = needs_browser("the console is")
 ACTOR = Actor("admin", "committee")
+CLOCKS = {"machine": "1970-01-01 08:00", "trusted": "2026-11-22 13:00"}
 
 
 @dataclass
@@ -69,7 +70,7 @@ async def lived_in(site: Site) -> None:
         await house.journal.record(Entry(kind, now, door, point, data, {"holder": site.holder}), 10)
     house.doors["unit"].state, house.doors["unit"].alarm = DoorState.OPEN, DoorAlarm.DOOR_FORCED_OPEN
     house.doors["flat"].online = False
-    house.mending = [Repair("clock", "repair.clock", {"seconds": "90"}, "error")]
+    house.mending = [Repair("clock", "repair.clock", CLOCKS, "error")]
     await house.accounts.tokens.create("wall display", "guard")
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -300,6 +301,22 @@ async def test_a_reader_at_a_desk_is_offered_first(client: Browser, house: Small
     assert offered == ["发卡读卡器 board/desk", "小区门 · 进", "小区门 · 出", "1号楼单元门"]
 
 
+async def test_two_sides_of_a_door_that_are_called_alike_are_told_apart(
+    client: Browser, house: SmallHouse
+) -> None:
+    holder = await resident(house)
+    alike = {id: replace(point, name="") for id, point in house.site.access_points.items()}
+    house.site = replace(house.site, access_points=alike)
+    await sign_in(client, "registrar")
+    page = await see(client, f"/people/{holder}")
+    assert options(page, "reader") == [
+        "发卡读卡器 board/desk", "小区门（board/in）", "小区门（board/out）", "1号楼单元门",
+    ]  # fmt: skip
+    assert options(page, "access_point") == ["小区门（gate-in）", "小区门（gate-out）", "1号楼单元门"]
+    answer = await page_after(client, f"/people/{holder}/check", access_point="gate-out", at="")
+    assert "<dd>小区门（gate-out）</dd>" in answer
+
+
 # ------------------------------------------------------------------------------------------------------ adopting
 
 
@@ -382,6 +399,24 @@ async def test_the_committee_resets_a_guards_password_without_a_script(
     )
     session = await house.accounts.login("老王", "a quite new password", "here")
     assert session.account.id == guard.id
+
+
+async def test_the_committee_sees_who_made_a_token_and_what_goes_with_an_account(
+    client: Browser, house: SmallHouse
+) -> None:
+    chair = await house.accounts.create("老王", "guard", PASSWORD)
+    await house.accounts.tokens.create("显示屏", "guard", made_by=chair.id)
+    await house.accounts.tokens.create("备份", "auditor")
+    await sign_in(client)
+    page = await see(client, "/accounts")
+    assert page.count("由 老王 新建") == page.count("由 ") == 1
+    assert "新建了 1 个令牌，停用时一并作废" in page
+    assert page.count("data-confirm") == 1
+    await page_after(client, f"/api/accounts/{chair.id}/state?_next=/accounts", disabled="true")
+    page = await see(client, "/accounts")
+    assert "显示屏" not in page
+    assert "备份" in page
+    assert "data-confirm" not in page
 
 
 # ------------------------------------------------------------------------------------------------ identity documents

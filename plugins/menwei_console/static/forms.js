@@ -1,5 +1,38 @@
 // Forms sent without leaving the page: a refusal is shown at the field, and nothing typed is lost.
 
+/** Posts `given` as whom the page was drawn for. Who has signed in again meanwhile, in another tab, goes on from here. */
+export async function sent(target, given, signal) {
+  const post = () => fetch(target, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-CSRF-Token": document.querySelector("[name=_csrf]")?.value ?? "" },
+    body: JSON.stringify(given),
+    signal,
+  });
+  const response = await post();
+  if (response.status !== 403 || (await problem(response.clone())).error !== "web.csrf") return response;
+  return (await refusal()) ? response : post();
+}
+
+/** Why this page's forms can not be sent now; null when whom it was drawn for is signed in, whose session they then
+ * carry. Somebody else's name must not stand under what another has typed. */
+async function refusal() {
+  const answer = await fetch("/api/me", { headers: { Accept: "application/json" } });
+  if (!answer.ok) return problem(answer);
+  const me = await answer.json();
+  if (me.name !== document.body.dataset.account) return { error: "web.csrf", message: document.body.dataset.old };
+  for (const field of document.querySelectorAll("[name=_csrf]")) field.value = me.csrf;
+  return null;
+}
+
+/** Tells in `notice` what went wrong; whoever is signed out is offered to sign in beside what they have typed. */
+export function tell(notice, { error, message }) {
+  notice.textContent = message;
+  if (error !== "web.sign_in" || !document.body.dataset.signIn) return;
+  const link = Object.assign(document.createElement("a"), { href: "/login", target: "_blank" });
+  link.textContent = document.body.dataset.signIn;
+  notice.append(" · ", link);
+}
+
 /** Wraps one <form> that posts to the API. Its fields become JSON by their `data-type`; success goes to `_next`. */
 export class SentForm extends HTMLElement {
   connectedCallback() {
@@ -15,46 +48,45 @@ export class SentForm extends HTMLElement {
     if (submitter?.dataset.confirm && !confirm(submitter.dataset.confirm)) return;
     this.clear();
     this.busy(true);
+    let leaves = false;
     try {
       const response = await this.post(submitter);
-      if (response.ok) await this.done(response);
+      if (response.ok) leaves = await this.done(response);
       else this.refuse(await problem(response));
     } catch (error) {
       if (error.name !== "AbortError") this.refuse({ message: this.dataset.offline ?? String(error), where: "" });
     } finally {
-      this.busy(false);
+      if (!leaves) this.busy(false); // else a second press, while the next page loads, would do it twice
     }
   }
 
   post(submitter, signal) {
     const target = new URL(this.form.getAttribute("action"), location.href);
     target.search = "";
-    return fetch(target, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRF-Token": this.form.elements._csrf?.value ?? "" },
-      body: JSON.stringify(fields(this.form, submitter)),
-      signal,
-    });
+    return sent(target, fields(this.form, submitter), signal);
   }
 
+  /** After a success. Answers whether the page is left. */
   async done(response) {
     const secret = this.querySelector("[data-secret]");
     if (secret) {
       secret.textContent = (await response.json()).secret;
-      secret.closest("[hidden]").hidden = false;
+      secret.closest("div").hidden = false;
       secret.focus();
       this.form.reset();
-      return;
+      await drawAgain(this.dataset.grows);
+      return false;
     }
     if (this.dataset.done) {
       this.notice.className = "notice good";
       this.notice.textContent = this.dataset.done;
       this.form.reset();
-      return;
+      return false;
     }
     const next = new URL(this.form.getAttribute("action"), location.href).searchParams.get("_next") ?? location.pathname;
     const answer = await response.json();
     location.assign(next.replace("{id}", answer.id ?? ""));
+    return true;
   }
 
   busy(on) {
@@ -67,12 +99,45 @@ export class SentForm extends HTMLElement {
     for (const field of this.form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
   }
 
-  refuse({ message, where }) {
-    this.notice.textContent = message;
+  refuse({ error, message, where }) {
+    tell(this.notice, { error, message });
     const field = this.form.elements[(where ?? "").split(".")[1]];
     if (field instanceof HTMLElement) {
       field.setAttribute("aria-invalid", "true");
       field.focus();
+    }
+  }
+}
+
+/** Wraps one <form> that the browser itself sends to a page: it leaves only as whom it was drawn for, so that a session
+ * that is over costs nothing typed. */
+export class KeptForm extends HTMLElement {
+  connectedCallback() {
+    this.form = this.querySelector("form");
+    this.notice = this.querySelector("[role=alert]");
+    this.form.addEventListener("submit", (event) => {
+      if (this.sure) { this.sure = false; return; }
+      event.preventDefault();
+      this.send(event.submitter);
+    });
+  }
+
+  async send(submitter) {
+    if (this.asking) return;
+    this.asking = true;
+    this.notice.textContent = "";
+    try {
+      const refused = await refusal();
+      if (refused) tell(this.notice, refused);
+      else {
+        this.sure = true;
+        this.form.requestSubmit(submitter);
+      }
+    } catch (error) {
+      this.notice.textContent = this.dataset.offline;
+      console.debug("it could not be asked who is signed in", error);
+    } finally {
+      this.asking = false;
     }
   }
 }
@@ -128,12 +193,7 @@ export class DocumentField extends HTMLElement {
     this.button.textContent = this.dataset.cancel;
     this.say(this.dataset.waits);
     try {
-      const response = await fetch("/api/documents/capture", {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "X-CSRF-Token": this.form.elements._csrf?.value ?? "" },
-        body: JSON.stringify({ reader: this.select.value, seconds: 60 }),
-        signal: waiting.signal,
-      });
+      const response = await sent("/api/documents/capture", { reader: this.select.value, seconds: 60 }, waiting.signal);
       if (response.ok) this.fill(await response.json());
       else this.say((await problem(response)).message, true);
     } catch (error) {
@@ -176,6 +236,17 @@ function fields(form, submitter) {
     else if (value !== "") found[name] = type === "number" ? Number(value) : type === "yes" ? true : value;
   }
   return found;
+}
+
+/** Brings the part `selector` of this page up to date, and leaves the rest with what is typed and shown there. */
+async function drawAgain(selector) {
+  try {
+    const response = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    const fresh = new DOMParser().parseFromString(await response.text(), "text/html").querySelector(selector);
+    if (fresh) document.querySelector(selector).replaceWith(fresh);
+  } catch (error) {
+    console.debug("the page could not be asked for news", error); // what was done is done and told
+  }
 }
 
 async function problem(response) {
