@@ -108,7 +108,7 @@ class Services:
     ) -> None:
         """One instance of every service class, and its say in the rights. Called once, at start. What cannot be made is
         a named trouble, and refuses what it should have reviewed: rights are not given past a broken plugin."""
-        for plugin in plugins.values():
+        for plugin in in_order(plugins):
             for cls in plugin.services:
                 self._owners[cls] = plugin.name
                 name = f"{plugin.name}.{cls.name}"
@@ -156,6 +156,23 @@ class Services:
             for name, why in self._unmade.items()
         ]
         return found + [repair for runner in self.runners for repair in runner.repairs()]
+
+
+def in_order(plugins: Mapping[str, LoadedPlugin]) -> list[LoadedPlugin]:
+    """As configured, but each behind the plugins whose services its manifest names. Of two that name each other, the one
+    that is configured first comes second."""
+    placed: dict[str, LoadedPlugin] = {}
+
+    def place(plugin: LoadedPlugin, waiting: frozenset[str]) -> None:
+        uses = plugin.manifest.permissions.services if plugin.manifest is not None else ()
+        for name in uses:
+            if name in plugins and name not in placed and name not in waiting:
+                place(plugins[name], waiting | {name})
+        placed.setdefault(plugin.name, plugin)
+
+    for plugin in plugins.values():
+        place(plugin, frozenset({plugin.name}))
+    return list(placed.values())
 
 
 async def _review(

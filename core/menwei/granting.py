@@ -166,8 +166,9 @@ class PluginRights:
     def of_holder(self, holder: int) -> tuple[Credential, ...]:
         return self.house.rights.snapshot.of_holder(holder)
 
-    def find(self, identifier: CredentialIdentifier) -> Credential | None:
-        return self.house.rights.snapshot.find(self.keys.digest(identifier))
+    def find(self, identifier: CredentialIdentifier | bytes) -> Credential | None:
+        digest = identifier if isinstance(identifier, bytes) else self.keys.digest(identifier)
+        return self.house.rights.snapshot.find(digest)
 
     def profile(self, profile: str) -> AccessProfile | None:
         return self.house.rights.snapshot.profile(profile)

@@ -15,6 +15,7 @@ from itertools import pairwise, product
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _PIECE = re.compile(f"([{_HAN}]+)|((?:(?![{_HAN}])[^\\W_])+)")
+_PADDING = re.compile(f"(?<=[{_HAN}]) (?=[{_HAN}])")
 _PHONE = re.compile(r"[+\d][\d ()-]{3,}")
 _LAST_DIGITS = 4
 _READINGS = 4
@@ -28,9 +29,17 @@ def tokeniser() -> int:
 
 
 def clean(text: str) -> str:
-    """A name as it is kept: composed, without control characters, single spaces, none outside."""
-    kept = (" " if unicodedata.category(character)[0] == "C" else character for character in text)
-    return " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
+    """A name as it is kept: composed, without control characters and what has no width, single spaces, none outside and
+    none between two Chinese characters: lists pad names with them (张　三) so that they stand in line."""
+    kinds = ((character, unicodedata.category(character)) for character in text)
+    kept = (" " if kind[0] == "C" else character for character, kind in kinds if kind != "Cf")
+    spaced = " ".join(unicodedata.normalize("NFC", "".join(kept)).split())
+    return _PADDING.sub("", spaced)
+
+
+def half_width(text: str) -> str:
+    """A number or a room as it is kept and looked for, whichever width an input method gave it: １２－５０１ is 12-501."""
+    return unicodedata.normalize("NFKC", text).strip()
 
 
 def words_of(name: str, phone: str = "") -> frozenset[str]:

@@ -71,7 +71,7 @@ def sealed_columns(
         if text is not None:
             columns[column] = seal(public, text, f"holders/{holder}/{column}") if text else None
     if external_id is not None:
-        external = external_id.strip()
+        external = names.half_width(external_id)
         columns["external_id"] = external_hash(keys, external) if external else None
         columns["external_sealed"] = (
             seal(public, external, f"holders/{holder}/external_sealed") if external else None
@@ -81,7 +81,7 @@ def sealed_columns(
 
 def external_hash(keys: Keys, external_id: str) -> bytes:
     """What an id in another list is looked up by."""
-    return keys.blind("holders/external_id/" + external_id.strip())
+    return keys.blind("holders/external_id/" + names.half_width(external_id))
 
 
 def seal(public: bytes, text: str, context: str) -> bytes:

@@ -99,8 +99,8 @@ class RightsWriter(Protocol):
     def of_holder(self, holder: int) -> tuple[Credential, ...]:
         """A person's credentials, ended ones included."""
 
-    def find(self, identifier: CredentialIdentifier) -> Credential | None:
-        """Whose card (or code) this is."""
+    def find(self, identifier: CredentialIdentifier | bytes) -> Credential | None:
+        """Whose card (or code) this is. In a review: on what the `digest` of a `PutIdentifier` stands so far."""
 
     def profile(self, profile: str) -> AccessProfile | None:
         """An access profile of the config or the store."""

@@ -286,9 +286,10 @@ class Notifier(ABC):
 class Service(ABC):
     """A plugin's own life beside the doors: what its routes, commands, pages and policies share, and its background work.
 
-    One instance is made at start, before policies are; routes reach it with `Call.service(Class)`, other objects of
-    the plugin with `Context.service(Class)`. Its `Config` are the plugin's options. No service stands on the way of a
-    passage: what a door needs to know is written into the rights.
+    One instance is made at start, before policies are, and behind those of the plugins that the manifest names under
+    `permissions.services`; routes reach it with `Call.service(Class)`, other objects of the plugin with
+    `Context.service(Class)`. Its `Config` are the plugin's options. No service stands on the way of a passage: what a
+    door needs to know is written into the rights.
     """
 
     name: ClassVar[str]
@@ -304,9 +305,9 @@ class Service(ABC):
 
     async def review(self, tx: Reading, changes: Sequence[Change], actor: Actor) -> None:  # noqa: B027
         """Refuse a change of rights, whoever makes it, by raising a `RightsError`: nothing of it is done then. Called
-        within the transaction, only with changes that may give more (a credential written anew, or enabled): taking a
-        right away is never asked about. Any other exception refuses too, and is told. `tx` reads the plugin's tables,
-        with what this transaction has written."""
+        within the transaction, only with changes that may give more (a credential written anew, or enabled, or meant by
+        one more identifier): taking a right away is never asked about. Any other exception refuses too, and is told.
+        `tx` reads the plugin's tables, with what this transaction has written."""
 
     def repairs(self) -> list[Repair]:
         return []

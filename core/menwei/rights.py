@@ -83,7 +83,7 @@ def gives(change: Change) -> bool:
     if isinstance(change, SetState):
         return change.state is CredentialState.ENABLED
     return isinstance(
-        change, PutCredential | SetValidity | SetProfiles
+        change, PutCredential | SetValidity | SetProfiles | PutIdentifier
     )  # also of one that could be enabled later
 
 

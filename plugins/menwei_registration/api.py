@@ -1,7 +1,8 @@
 """One route: a file comes in as it is, and the answer is told line by line while it is worked on.
 
 POST /api/registration/import?dry_run=true        body: the bytes of the file, application/octet-stream
-{"rooms": 52, "people": 2449, "faults": [...], "likely": [...]}     what was found; with faults nothing follows
+{"rooms": 52, "people": 2449, "new": [...], "faults": [...], "likely": [...]}
+                                                                    what was found; with faults nothing follows
 {"done": 250, "of": 2449} …                                         not in a dry run
 {"entered": {"rooms": 52, "people": 2449, "known": 0}}  or  {"refused": {"error": …, "message": …}}
 """
@@ -82,6 +83,7 @@ def told(call: Call, found: Findings) -> dict[str, Any]:
     return {
         "rooms": found.rooms,
         "people": found.people,
+        "new": found.checked.new,
         "faults": [_fault(call, fault) for fault in found.faults],
         "likely": [
             {

@@ -15,7 +15,9 @@ from stdnum.cn import ric
 from stdnum.exceptions import ValidationError
 
 from menwei import CardFormatError, CredentialIdentifier, is_random, normalise
+from menwei.names import clean, half_width
 from menwei_registration.sheet import HEADINGS, LONGEST_CELL, Fault, Row, Sheet
+from menwei_registration.standing import Places, Standing, Unclear
 from menwei_tenancy.bulk import Resident, Room
 from menwei_tenancy.terms import Role
 
@@ -28,6 +30,8 @@ ROLES: Mapping[Role, tuple[str, ...]] = {
 }
 _ROLES = {word: role for role, words in ROLES.items() for word in words}
 _DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?")
+_ZERO_WIDTH = re.compile("[\u200b-\u200d\u2060\ufeff]")
+"""Comes with what is pasted from web pages and chats, and is seen by nobody."""
 _EXCEL_DIGITS = 15
 """Significant digits a spreadsheet keeps of a number: a longer identity number typed as one is rounded."""
 _LIMITS = {
@@ -61,6 +65,8 @@ class Checked:
     rooms: dict[str, Room] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+    """Buildings and units that the house does not have, as people read them."""
     rows: dict[str, int] = field(default_factory=dict)
     """Flat → the first row that names it."""
 
@@ -68,11 +74,12 @@ class Checked:
         self.faults.append(Fault(f"registration.{key}", row, self.headings.get(column, ""), values))
 
 
-def check(sheet: Sheet) -> Checked:
-    """What the file says. Nothing may be entered while there are faults."""
-    found = Checked(sheet.headings)
+def check(sheet: Sheet, there: Places = ([], [], [])) -> Checked:
+    """What the file says of a house where these places stand. Nothing may be entered while there are faults."""
+    found, standing = Checked(sheet.headings), Standing(there)
     for row in sheet.rows:
-        _Reading(found, row).read()
+        _Reading(found, row, standing).read()
+    found.new = standing.new
     _check_people(found)
     return found
 
@@ -80,9 +87,10 @@ def check(sheet: Sheet) -> Checked:
 class _Reading:
     """One row on its way into `Checked`."""
 
-    def __init__(self, found: Checked, row: Row) -> None:
+    def __init__(self, found: Checked, row: Row, standing: Standing) -> None:
         self.found = found
         self.row = row
+        self.standing = standing
 
     def read(self) -> None:
         room = self.room()
@@ -103,17 +111,23 @@ class _Reading:
                 self.found.fault(self.row.number, column, "cell_missing")
         if not building or not flat:
             return ""
-        unit_id = f"{building}-{unit}" if unit else building
-        flat_id = f"{unit_id}-{flat}"
+        try:
+            house, stairs, home = self.standing.meant(building, unit, flat)
+        except Unclear as unclear:
+            self.found.fault(self.row.number, unclear.column, unclear.key, **unclear.values)
+            return ""
         landlord = self.text("landlord") or None
         named = self.text("profiles")
         profiles = tuple(dict.fromkeys(re.split(r"[\s,;，；、]+", named))) if named else None
-        room = Room(building, building, unit_id, unit or building, flat_id, flat, landlord, profiles)
-        before = self.found.rooms.setdefault(flat_id, room)
-        self.found.rows.setdefault(flat_id, self.row.number)
+        room = Room(
+            house.external_id, house.name, stairs.external_id, stairs.name, home.external_id, home.name, landlord,
+            profiles,
+        )  # fmt: skip
+        before = self.found.rooms.setdefault(room.flat, room)
+        self.found.rows.setdefault(room.flat, self.row.number)
         if before != room:
-            self.found.fault(self.row.number, "flat", "room_differs", row=str(self.found.rows[flat_id]))
-        return flat_id
+            self.found.fault(self.row.number, "flat", "room_differs", row=str(self.found.rows[room.flat]))
+        return room.flat
 
     def entry(self, flat: str) -> Entry | None:
         faults = len(self.found.faults)
@@ -145,10 +159,14 @@ class _Reading:
     # ------------------------------------------------------------------------------------------------------- cells
 
     def text(self, column: str) -> str:
+        """What stands in a cell, with single spaces, in half width (１ is 1). A name keeps the width of its signs, and is
+        as the desk would keep it."""
         cell = self.row.cells.get(column, "")
-        text = (
-            str(int(cell)) if isinstance(cell, float) and cell.is_integer() else " ".join(str(cell).split())
-        )
+        said = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+        said = _ZERO_WIDTH.sub("", said)
+        text = " ".join((said if column == "name" else half_width(said)).split())
+        if column == "name" and text.isprintable():
+            text = clean(text)
         if len(text) > _LIMITS.get(column, LONGEST_CELL) or not text.isprintable():
             self.found.fault(self.row.number, column, "cell_too_long")
             return ""
@@ -188,7 +206,7 @@ class _Reading:
                 cell, int | float
             ):  # a workbook's serial number of a day that was formatted as a number
                 return date(1899, 12, 30) + timedelta(days=int(cell))
-            match = _DAY.fullmatch(cell)
+            match = _DAY.fullmatch(half_width(cell))
             if match:
                 return date(*(int(part) for part in match.groups()))
         except (ValueError, OverflowError):

@@ -99,6 +99,11 @@ async def _lines(answer: aiohttp.ClientResponse) -> Any:
 
 def _show(found: dict[str, Any], end: dict[str, Any], dry_run: bool, accept_likely: bool) -> None:
     out.print(say("registration.cli.found", rooms=found["rooms"], people=found["people"]), highlight=False)
+    if found["new"]:
+        some = say("registration.cli.comma").join(found["new"][:SHOWN])
+        out.print(
+            say("registration.cli.new", count=len(found["new"]), names=some), markup=False, highlight=False
+        )
     _list("registration.cli.faults", found["faults"], ("row", "column", "message"))
     _list("registration.cli.likely", found["likely"], ("row", "message"))
     if found["faults"]:

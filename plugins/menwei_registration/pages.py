@@ -7,6 +7,7 @@ from typing import Any
 
 from menwei.routes import PEOPLE_ONLY, Answer, Call, Role, Route
 from menwei_console.assets import Assets
+from menwei_console.naming import card_readers
 from menwei_console.render import Renderer
 from menwei_registration.desk import ROLES
 from menwei_registration.service import Registration
@@ -29,12 +30,11 @@ class Pages:
         tenancy = call.service(Tenancy)
         months = call.service(Registration).config.months
         today = datetime.fromtimestamp(call.house.clock.now(), tenancy.rules.zone).date()
-        readers = (await call.ask("GET", "/api/readers")).readers
         return await self.render.page(
             call,
             "register.html",
             HERE,
-            readers=sorted(readers, key=lambda reader: (bool(reader.place), not reader.connected)),
+            readers=await card_readers(call),
             documents=(await call.ask("GET", "/api/document-readers")).readers,
             roles=list(MemberRole),
             consent=tenancy.config.consent,

@@ -14,6 +14,7 @@ from menwei import Actor, Config, Context, CredentialState, Reading, Service, Tr
 from menwei_registration.checking import Checked, Entry, check
 from menwei_registration.likeness import Likely, likely
 from menwei_registration.sheet import Fault, SheetError, read
+from menwei_registration.standing import places
 from menwei_tenancy import bulk
 from menwei_tenancy.service import Tenancy
 from menwei_tenancy.tables import LeaseState
@@ -78,7 +79,9 @@ class Registration(Service):
 
     async def examine(self, data: bytes) -> Findings:
         """Read and check a whole file. Raises `SheetError` for one that cannot be read at all."""
-        checked = await asyncio.to_thread(lambda: check(read(data)))
+        async with self.tenancy.read() as reading:
+            there = await places(reading)
+        checked = await asyncio.to_thread(lambda: check(read(data), there))
         faults = list(checked.faults)
         async with self.tenancy.read() as reading:
             here = await bulk.known(self.tenancy, reading, [entry.resident for entry in checked.entries])

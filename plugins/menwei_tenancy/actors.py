@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from menwei import RightsError, Transaction
+from menwei.names import half_width
 from menwei.routes import Call, Done, Problem, Role
 from menwei_tenancy.models import Made
 from menwei_tenancy.service import Tenancy
@@ -22,6 +23,12 @@ EXTERNAL = r"{external:[^/]{1,60}}"
 DESK = frozenset({Role.COMMITTEE, Role.REGISTRAR, Role.OPERATOR})
 HOUSE = DESK | {Role.LANDLORD}
 COMMITTEE = frozenset({Role.COMMITTEE, Role.OPERATOR})
+
+
+def external_of(call: Call) -> str:
+    """The external id that the path of this call names."""
+    return half_width(call.path["external"])
+
 
 # What most routes of the tenancy say alike.
 BY_DESK: dict[str, Any] = {"roles": DESK, "tags": ("tenancy",)}

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from menwei.routes import Call, Done, Route, number
-from menwei_tenancy.actors import BASE, BY_DESK, BY_HOUSE, DESK, DONE, EXTERNAL, MADE, acting, doing, refusing
+from menwei_tenancy.actors import (
+    BASE,
+    BY_DESK,
+    BY_HOUSE,
+    DESK,
+    DONE,
+    EXTERNAL,
+    MADE,
+    acting,
+    doing,
+    external_of,
+    refusing,
+)
 from menwei_tenancy.api_passes import pass_out
 from menwei_tenancy.models import (
     CheckedOut,
@@ -37,7 +49,7 @@ async def sync_household(call: Call) -> Made:
     async with doing(call) as do:
         flat = await do.tenancy.places.flat_of(do.tx, do.acting, body.flat)
         made = await do.tenancy.households.move_in(
-            do.tx, do.acting, flat.id, body.first_day, body.last_day, call.path["external"]
+            do.tx, do.acting, flat.id, body.first_day, body.last_day, external_of(call)
         )
     await do.tenancy.audit(do.acting, "move_in", household=made)
     return Made(id=made)
@@ -69,7 +81,7 @@ async def get_synced(call: Call) -> HouseholdOut:
     tenancy, who = call.service(Tenancy), await acting(call)
     with refusing():
         async with tenancy.read() as reading:
-            found = await tenancy.households.of_external_id(reading, who, call.path["external"])
+            found = await tenancy.households.of_external_id(reading, who, external_of(call))
     return await shown(call, found)
 
 

@@ -17,6 +17,7 @@ from menwei_tenancy.actors import (
     MADE,
     acting,
     doing,
+    external_of,
     refusing,
 )
 from menwei_tenancy.models import (
@@ -39,7 +40,7 @@ async def put_building(call: Call) -> Made:
     body: Building = call.body
     async with doing(call) as do:
         made = await do.tenancy.places.put_building(
-            do.tx, do.acting, call.path["external"], body.name, body.profiles
+            do.tx, do.acting, external_of(call), body.name, body.profiles
         )
     await do.tenancy.audit(do.acting, "building", building=made)
     return Made(id=made)
@@ -49,7 +50,7 @@ async def put_unit(call: Call) -> Made:
     body: Unit = call.body
     async with doing(call) as do:
         made = await do.tenancy.places.put_unit(
-            do.tx, do.acting, call.path["external"], body.building, body.name, body.profiles
+            do.tx, do.acting, external_of(call), body.building, body.name, body.profiles
         )
     await do.tenancy.audit(do.acting, "unit", unit=made)
     return Made(id=made)
@@ -61,7 +62,7 @@ async def put_flat(call: Call) -> Made:
         places = do.tenancy.places
         landlord = await places.landlord_of(do.tx, body.landlord) if body.landlord is not None else None
         made = await places.put_flat(
-            do.tx, do.acting, call.path["external"], body.unit, body.name, body.profiles, landlord
+            do.tx, do.acting, external_of(call), body.unit, body.name, body.profiles, landlord
         )
     await do.tenancy.audit(do.acting, "flat", flat=made, landlord=landlord)
     return Made(id=made)
@@ -74,7 +75,7 @@ async def put_landlord(call: Call) -> Made:
         if body.account not in accounts or str(accounts[body.account].role) != Role.LANDLORD:
             raise Problem(HTTPStatus.CONFLICT, "tenancy.not_a_landlord_account", "body.account")
     async with doing(call) as do:
-        made = await do.tenancy.places.put_landlord(do.tx, do.acting, call.path["external"], body.account)
+        made = await do.tenancy.places.put_landlord(do.tx, do.acting, external_of(call), body.account)
     await do.tenancy.audit(do.acting, "landlord", landlord=made, account=body.account)
     return Made(id=made)
 
@@ -97,13 +98,14 @@ async def list_flats(call: Call) -> FlatList:
     async with tenancy.read() as reading:
         found = await finding.find(
             tenancy.places, reading, who, _today(tenancy), search=page.search, building=page.building,
-            vacant=page.vacant, after=page.after, limit=page.limit,
+            vacant=page.vacant, after=page.after, limit=page.limit + 1,
         )  # fmt: skip
+        found, more = found[: page.limit], len(found) > page.limit
         living = await finding.living(reading, _today(tenancy), [flat.id for flat in found])
-    more = len(found) == page.limit and not page.search
     return FlatList(
         flats=tuple(_flat_out(flat, living) for flat in found),
-        next=found[-1].external_id if more else None,
+        next=found[-1].external_id if more and not page.search.strip() else None,
+        more=more,
     )
 
 

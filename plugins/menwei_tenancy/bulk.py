@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import Table, insert, select
 
 from menwei import (
-    FOREVER,
     CredentialIdentifier,
     CredentialState,
     NewCredential,
@@ -38,7 +37,7 @@ from menwei_tenancy.tables import (
     passes,
     units,
 )
-from menwei_tenancy.terms import Role, Term, term_of
+from menwei_tenancy.terms import Role, Term, bound_of, term_of
 from menwei_tenancy.words import Acting, Flat, TenancyError, not_found
 
 _AT_ONCE = 250
@@ -135,6 +134,17 @@ def terms(tenancy: Tenancy) -> Callable[[Resident], Term | None]:
     return lambda one: of(one.role, one.first_day, one.last_day, one.until)
 
 
+def bounds(tenancy: Tenancy) -> Callable[[Resident], float | None]:
+    """What ends the right of a resident who comes now, gone by or not; as `terms`, once for each lease."""
+
+    @cache
+    def of(role: Role, *days: date | None) -> float | None:
+        last, until = days
+        return bound_of(role, last, until, None, tenancy.rules)
+
+    return lambda one: of(one.role, one.last_day, one.until)
+
+
 async def put_rooms(tenancy: Tenancy, tx: Transaction, acting: Acting, rooms: Sequence[Room]) -> int:
     """Every building, unit and flat of the list exists, named as there; returns how many are new. Raises
     `TenancyError`."""
@@ -210,10 +220,10 @@ async def put_residents(
     await _put_documents(
         tenancy, tx, acting, {placed[one.key].holder: one.document for one in residents if one.key in placed}
     )
-    term_for = terms(tenancy)
+    term_for, bound_for = terms(tenancy), bounds(tenancy)
     fresh = [one for one in residents if one.key not in before.members]
     for part in (fresh[at : at + _AT_ONCE] for at in range(0, len(fresh), _AT_ONCE)):
-        placed |= await _enter(tenancy, tx, acting, part, homes, places, term_for)
+        placed |= await _enter(tenancy, tx, acting, part, homes, places, term_for, bound_for)
         if step is not None:
             await step(len(placed))
     return [placed[one.key] for one in residents]
@@ -266,6 +276,7 @@ async def _enter(
     homes: Mapping[str, int],
     places: Mapping[str, Flat],
     term_for: Callable[[Resident], Term | None],
+    bound_for: Callable[[Resident], float | None],
 ) -> dict[str, Placed]:
     blind, now = tenancy.context.tables.blind, tenancy.context.clock.now()
     terms = [term_for(one) for one in residents]
@@ -282,9 +293,8 @@ async def _enter(
         persons.append(NewPerson(one.name, phone=one.phone, credentials=given, document=one.document))
     entered = await tenancy.context.people.add_many(tx, persons, by=acting.actor)
     member_rows, pass_rows, placed = [], [], {}
-    for one, term, person in zip(residents, terms, entered, strict=True):
+    for one, person in zip(residents, entered, strict=True):
         number = new_id()
-        ends = None if term is None or term.ends == FOREVER else term.ends
         member_rows.append(
             {
                 "id": number,
@@ -294,7 +304,7 @@ async def _enter(
                 "role": str(one.role),
                 "until": one.until,
                 "collected": None,
-                "ends": ends,
+                "ends": bound_for(one),
                 "reminded": None,
                 "left": None,
             }

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 
 from menwei import Reading
 from menwei.columns import among
+from menwei.names import half_width
 from menwei_tenancy.places import Places, flat_rows
 from menwei_tenancy.tables import LeaseState, buildings, flats, leases, units
 from menwei_tenancy.words import Acting, Flat
@@ -61,15 +62,27 @@ async def find(
     return [places.flat_from(row) for row in rows]
 
 
+async def called(places: Places, reading: Reading, said: str) -> list[Flat]:
+    """The flats that somebody means who calls one so ("12 501", "1号楼1单元302室"): every number and word of it stands in
+    whole, the last of them in the flat's own name. Of "501" that may be many, one in each building."""
+    tokens = _words(said)
+    found = await _searched(places, reading, flat_rows().order_by(flats.c.external_id), tokens, None)
+    return [flat for flat in found if _unlikely(flat, tokens) == 0]
+
+
 async def _searched(
-    places: Places, reading: Reading, query: Select[Any], tokens: Sequence[str]
+    places: Places,
+    reading: Reading,
+    query: Select[Any],
+    tokens: Sequence[str],
+    looked_at: int | None = _LOOKED_AT,
 ) -> list[Flat]:
     if not tokens:
         return []
     text = func.lower(buildings.c.name + " " + units.c.name + " " + flats.c.name + " " + flats.c.external_id)
     for token in tokens:
         query = query.where(text.contains(token, autoescape=True))
-    rows = (await reading.execute(query.limit(_LOOKED_AT))).all()
+    rows = (await reading.execute(query.limit(looked_at))).all()
     found = [flat for flat in map(places.flat_from, rows) if _meant(flat, tokens)]
     return sorted(found, key=lambda flat: (_unlikely(flat, tokens), flat.external_id))
 
@@ -87,8 +100,13 @@ def _unlikely(flat: Flat, tokens: Sequence[str]) -> int:
     return 2 * sum(token not in every for token in tokens) + (tokens[-1] not in own)
 
 
+def _counted(text: str) -> list[tuple[int, str]]:
+    parts = re.split(r"([0-9]+)", half_width(text).casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
 def _words(text: str) -> list[str]:
-    return _TOKENS.findall(text.casefold())
+    return _TOKENS.findall(half_width(text).casefold())
 
 
 def running(today: date) -> ColumnElement[bool]:
@@ -105,7 +123,7 @@ async def living(reading: Reading, today: date, numbers: Sequence[int]) -> Mappi
 
 
 async def by_building(reading: Reading, acting: Acting, today: date) -> list[BuildingCount]:
-    """Every building in which the caller may see a flat, by external id."""
+    """Every building in which the caller may see a flat, by external id as people count: 2 before 10."""
     empty = ~exists().where(leases.c.flat == flats.c.id, running(today))
     every = select(buildings.c.external_id, buildings.c.name, func.count().label("flats")).select_from(
         flats.join(units, flats.c.unit == units.c.id).join(buildings, units.c.building == buildings.c.id)
@@ -113,7 +131,7 @@ async def by_building(reading: Reading, acting: Acting, today: date) -> list[Bui
     if acting.landlord is not None:
         every = every.where(flats.c.landlord == acting.landlord)
     grouped = every.group_by(buildings.c.id, buildings.c.external_id, buildings.c.name)
-    rows = (await reading.execute(grouped.order_by(buildings.c.external_id))).all()
+    rows = sorted((await reading.execute(grouped)).all(), key=lambda row: _counted(row.external_id))
     vacant = {row.external_id: int(row.flats) for row in (await reading.execute(grouped.where(empty))).all()}
     return [
         BuildingCount(row.external_id, row.name, int(row.flats), vacant.get(row.external_id, 0))
@@ -121,4 +139,4 @@ async def by_building(reading: Reading, acting: Acting, today: date) -> list[Bui
     ]
 
 
-__all__ = ["BuildingCount", "by_building", "find", "living", "running"]
+__all__ = ["BuildingCount", "by_building", "called", "find", "living", "running"]

@@ -7,14 +7,15 @@ day, a collection), in the same transaction. Nothing here is asked when somebody
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, exists, insert, select, update
 
-from menwei import Change, Context, Credential, CredentialState, Reading, SetState, SetValidity, Transaction
+from menwei import Change, Context, CredentialState, Reading, SetState, SetValidity, Transaction
 from menwei.columns import among, new_id
 from menwei_tenancy.places import Places
+from menwei_tenancy.residence import EndsWith, leaving
 from menwei_tenancy.tables import (
     LeaseState,
     ended,
@@ -26,7 +27,7 @@ from menwei_tenancy.tables import (
     members,
     passes,
 )
-from menwei_tenancy.terms import Role, Rules, Term, term_of
+from menwei_tenancy.terms import Role, Rules, Term, bound_of, term_of
 from menwei_tenancy.words import Acting, Household, Lease, Member, Pass, TenancyError, Undo, not_found
 
 UNDO_SECONDS = 600.0
@@ -40,6 +41,7 @@ class Households:
         self._context = context
         self._places = places
         self.rules = rules
+        self.ends_with: list[EndsWith] = []
 
     # ----------------------------------------------------------------------------------------------------- moving in
 
@@ -53,8 +55,10 @@ class Households:
         external_id: str | None = None,
     ) -> int:
         """A household has the lease of a flat; returns the household's number. With the `external_id` of one that is
-        there, its lease is set to these days instead. Days are included; None is open."""
+        there, its lease is set to these days instead; not for landlords, as in `add_member`. Days are included; None is
+        open."""
         place = await self._places.flat(tx, acting, flat)
+        _only_the_sites(acting, external_id)
         _check_days(first_day, last_day)
         blind = self._blind("household", external_id)
         if blind is not None:
@@ -90,8 +94,10 @@ class Households:
     ) -> int:
         """Somebody belongs to a household; returns the member's number. Either a new person of this `name`, or one who
         is here already (`holder`; not for landlords: whose cards a check-out ends must be their own tenant). With the
-        `external_id` of a member who is there, role and last day are set instead."""
+        `external_id` of a member who is there, role and last day are set instead; not for landlords: the answer would
+        say whether that person lives somewhere else here."""
         await self._open_lease(tx, acting, household)
+        _only_the_sites(acting, external_id)
         blind = self._blind("member", external_id)
         if blind is not None:
             row = (await tx.execute(select(members).where(members.c.external_id == blind))).first()
@@ -140,8 +146,12 @@ class Households:
         await self.rewrite(tx, acting, members.c.household == household)
 
     async def extend(self, tx: Transaction, acting: Acting, household: int, last_day: date | None) -> None:
-        """The same with the first day left as it is."""
+        """The same with the first day left as it is. Not to a day gone by: all would end at once, and a check-out, which
+        does that, can be taken back."""
         lease = await self._open_lease(tx, acting, household)
+        today = datetime.fromtimestamp(self._context.clock.now(), self.rules.zone).date()
+        if last_day is not None and last_day < today:
+            raise TenancyError("tenancy.extend_past")
         await self.set_lease(tx, acting, household, lease.first_day, last_day)
 
     async def set_member(
@@ -162,14 +172,15 @@ class Households:
     # ------------------------------------------------------------------------------------------------------- leaving
 
     async def check_out(self, tx: Transaction, acting: Acting, household: int) -> Undo:
-        """The household leaves: all its credentials end on all doors, now. Can be undone for ten minutes."""
+        """The household leaves: all its credentials end on all doors, now, with what other plugins say ends with them. Can
+        be undone for ten minutes."""
         await self._open_lease(tx, acting, household)
-        leaving = [row for row in await self._rows(tx, members.c.household == household) if row.left is None]
+        gone = [row for row in await self._rows(tx, members.c.household == household) if row.left is None]
         await tx.execute(
             update(leases).where(leases.c.household == household).values(state=str(LeaseState.ENDED))
         )
         return await self._leave(
-            tx, acting, household, [row.id for row in leaving], [row.holder for row in leaving]
+            tx, acting, household, [row.id for row in gone], [row.holder for row in gone]
         )
 
     async def leave(self, tx: Transaction, acting: Acting, member: int) -> Undo:
@@ -181,22 +192,23 @@ class Households:
         return await self._leave(tx, acting, found.household, [member], [found.holder])
 
     async def _leave(
-        self, tx: Transaction, acting: Acting, household: int, leaving: Sequence[int], holders: Sequence[int]
+        self, tx: Transaction, acting: Acting, household: int, gone: Sequence[int], holders: Sequence[int]
     ) -> Undo:
         now = self._context.clock.now()
         undo = Undo(new_id(), now + UNDO_SECONDS)
-        await tx.execute(update(members).where(members.c.id.in_(leaving)).values(left=now))
+        await tx.execute(update(members).where(members.c.id.in_(gone)).values(left=now))
         row = {"id": undo.id, "household": household, "at": now, "undo_until": undo.until}
         await tx.execute(insert(endings), [row])
-        if leaving:
+        if gone:
             await tx.execute(
-                insert(ended_members), [{"ending": undo.id, "member": member} for member in leaving]
+                insert(ended_members), [{"ending": undo.id, "member": member} for member in gone]
             )
-        credentials = [
-            credential
-            for credential in await self._credentials_of(tx, leaving, holders)
-            if credential.state is not CredentialState.ENDED
-        ]
+        numbers = await self._credentials_of(tx, gone, holders)
+        told = await leaving(tx, household, holders, now, self.rules)
+        for ends_with in self.ends_with:
+            numbers |= set(await ends_with(tx, told))
+        held = [self._context.rights.credential(number) for number in sorted(numbers)]
+        credentials = [one for one in held if one is not None and one.state is not CredentialState.ENDED]
         if credentials:
             before = [{"ending": undo.id, "credential": c.id, "state": str(c.state)} for c in credentials]
             await tx.execute(insert(ended), before)
@@ -204,18 +216,15 @@ class Households:
         await self._context.rights.apply(tx, changes, by=acting.actor)
         return undo
 
-    async def _credentials_of(
-        self, tx: Transaction, leaving: Sequence[int], holders: Sequence[int]
-    ) -> list[Credential]:
+    async def _credentials_of(self, tx: Transaction, gone: Sequence[int], holders: Sequence[int]) -> set[int]:
         """What the leaving members were given as such, and, of those who live nowhere else, everything they have."""
-        query = select(passes.c.credential).where(passes.c.member.in_(leaving))
+        query = select(passes.c.credential).where(passes.c.member.in_(gone))
         numbers = set((await tx.execute(query)).scalars())
         stay = await self._living(tx, holders)
         for holder in holders:
             if holder not in stay:
                 numbers |= {credential.id for credential in self._context.rights.of_holder(holder)}
-        found = [self._context.rights.credential(number) for number in sorted(numbers)]
-        return [credential for credential in found if credential is not None]
+        return numbers
 
     async def _living(self, reading: Reading, holders: Sequence[int]) -> frozenset[int]:
         """Who of these belongs to some household now."""
@@ -373,8 +382,7 @@ class Households:
         now = self._context.clock.now()
         for row in rows:
             member, lease = _member(row), _lease(row)
-            term = self.term(member, lease, now)
-            ends = None if term is None or term.ends == float("inf") else term.ends
+            ends = bound_of(member.role, lease.last_day, member.until, member.collected, self.rules)
             reminded = row.reminded if ends == row.ends else None
             await tx.execute(
                 update(members).where(members.c.id == row.id).values(ends=ends, reminded=reminded)
@@ -436,6 +444,11 @@ def _with_lease() -> Select[Any]:
         .join_from(members, leases, leases.c.household == members.c.household)
         .join(flats, flats.c.id == leases.c.flat)
     )
+
+
+def _only_the_sites(acting: Acting, external_id: str | None) -> None:
+    if acting.landlord is not None and external_id:
+        raise TenancyError("tenancy.not_yours", 403)
 
 
 def _check_days(first_day: date | None, last_day: date | None) -> None:

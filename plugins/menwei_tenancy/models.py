@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from menwei import CredentialState
+from menwei.names import half_width
 from menwei.routes import Model
 from menwei_tenancy.tables import CardKind, LeaseState
 from menwei_tenancy.terms import Role, Why
 
-External = Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
+
+def _folded(given: Any) -> Any:
+    return half_width(given) if isinstance(given, str) else given
+
+
+External = Annotated[str, BeforeValidator(_folded), StringConstraints(min_length=1, max_length=60)]
 Number = Annotated[int, Field(ge=0, lt=1 << 53)]
 PlaceName = Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)]
 PersonName = Annotated[str, StringConstraints(max_length=100, strip_whitespace=True)]
@@ -68,8 +74,11 @@ class FlatOut(Model):
 
 
 class FlatList(Model):
+    """`more`: there are more than these. `next` leads to them; None for a search, whose likeliest flats these are."""
+
     flats: tuple[FlatOut, ...]
     next: str | None
+    more: bool
 
 
 class BuildingOut(Model):
@@ -112,7 +121,8 @@ class SyncedHousehold(LeaseDays):
 class NewMember(Model):
     """Somebody who belongs to the household: a new person of this `name`, or `holder`, who is here already.
 
-    `until`: their own last day, when it is before the lease's. `external_id`: their number in another system.
+    `until`: their own last day, when it is before the lease's. `external_id`: their number in another system; landlords
+    give none.
     """
 
     role: Role

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from menwei.routes import PEOPLE_ONLY, Answer, Call, Handler, Model, Role, Route
+from menwei_console.naming import card_readers
 from menwei_console.render import Renderer, Text
 from menwei_tenancy.actors import BASE, DESK
 from menwei_tenancy.api_mine import TENANT
@@ -56,6 +57,7 @@ class Pages:
             building=next((one for one in buildings if one.external_id == asked.building), None),
             flats=flats.flats if flats is not None else None,
             more=flats.next if flats is not None else None,
+            cut=flats is not None and flats.more and flats.next is None,
             **(await self._ending(call) if not looking else {}),
         )
 
@@ -80,12 +82,11 @@ class Pages:
         """One flat with who lives there, for the desk."""
         committee = call.who.role == Role.COMMITTEE
         accounts = (await call.ask("GET", f"{BASE}/tenants")).accounts if committee else None
-        readers = (await call.ask("GET", "/api/readers")).readers
         return await self.render.page(
             call,
             "flat.html",
             HOUSEHOLDS,
-            readers=sorted(readers, key=lambda reader: bool(reader.place)),
+            readers=await card_readers(call),
             accounts=accounts,
             consent=call.service(Tenancy).config.consent,
             kinds=list(CardKind),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from sqlalchemy import delete, insert, select, update
 
@@ -12,6 +13,7 @@ from menwei import (
     CredentialIdentifier,
     CredentialState,
     PutCredential,
+    PutIdentifier,
     Reading,
     SetState,
     SetValidity,
@@ -21,9 +23,9 @@ from menwei import (
 from menwei.columns import among, new_id
 from menwei_tenancy.households import Households
 from menwei_tenancy.places import Places
-from menwei_tenancy.tables import CardKind, collections, members, passes
+from menwei_tenancy.tables import CardKind, collections, ended, endings, members, passes
 from menwei_tenancy.terms import Role, Term, year_from
-from menwei_tenancy.words import Acting, CollectAgain, Member, TenancyError, Touch
+from menwei_tenancy.words import Acting, CollectAgain, MayComeBack, Member, TenancyError, Touch
 
 FRESH = 300.0
 """Seconds after a touch in which it still proves that the person is here: the desk types the rest meanwhile."""
@@ -171,9 +173,10 @@ class Passes:
     # ------------------------------------------------------------------------------------------------------- review
 
     async def review(self, reading: Reading, changes: Sequence[Change]) -> None:
-        """No credential of a cohabitant outlasts their year, whoever writes it and by whichever way. Raises
-        `CollectAgain`."""
+        """No credential of a cohabitant outlasts their year, and nobody is given a card that its household may get back,
+        whoever writes it and by whichever way. Raises `CollectAgain`, `MayComeBack`."""
         made = {change.id: change.holder for change in changes if isinstance(change, PutCredential)}
+        await self._given_up(reading, changes, made)
         concerned = await self._concerned(reading, made)
         for change in changes:
             if isinstance(change, PutCredential) and change.id not in concerned:
@@ -190,6 +193,25 @@ class Passes:
                 await self._within_the_year(
                     reading, held.id, held.holder, held.valid_to
                 )  # what was written without us
+
+    async def _given_up(self, reading: Reading, changes: Sequence[Change], made: Mapping[int, int]) -> None:
+        """What ended with a check-out comes back with its undo, and must then still be whoever's it was."""
+        rights = self._context.rights
+        others = set()
+        for change in changes:
+            if not isinstance(change, PutIdentifier):
+                continue
+            stands_on, goes_to = rights.find(change.digest), rights.credential(change.credential)
+            holder = goes_to.holder if goes_to is not None else made.get(change.credential)
+            if stands_on is not None and stands_on.holder != holder:
+                others.add(stands_on.id)
+        query = select(endings.c.undo_until).join_from(ended, endings, ended.c.ending == endings.c.id)
+        undoable = query.where(endings.c.undo_until > self._context.clock.now())
+        rows = await among(reading, undoable, ended.c.credential, others)
+        if rows:
+            minute = -(-max(row.undo_until for row in rows) // 60) * 60
+            free = datetime.fromtimestamp(minute, self._households.rules.zone)
+            raise MayComeBack("the check-out that ended this card can still be undone", time=f"{free:%H:%M}")
 
     async def _concerned(self, reading: Reading, made: Mapping[int, int]) -> frozenset[int]:
         """Of these credentials (to holders), those that are a member's or whose holder is one; a few statements for an

@@ -6,7 +6,7 @@ changes only what is theirs. Places are the committee's: no landlord enters or m
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Select, Table, insert, select, update
@@ -129,6 +129,11 @@ class Places:
         if row is None:
             raise not_found("flat")
         return self._way(row)
+
+    async def known(self, reading: Reading, external_ids: Iterable[str]) -> frozenset[str]:
+        """Which of these are flats."""
+        rows = await among(reading, select(flats.c.external_id), flats.c.external_id, external_ids)
+        return frozenset(row.external_id for row in rows)
 
     # --------------------------------------------------------------------------------------------------------- inside
 

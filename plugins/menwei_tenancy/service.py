@@ -21,6 +21,7 @@ from menwei import Actor, Change, Config, Context, Fact, Reading, Repair, Servic
 from menwei_tenancy.households import Households
 from menwei_tenancy.passes import Passes
 from menwei_tenancy.places import Places
+from menwei_tenancy.residence import EndsWith
 from menwei_tenancy.tables import households, leases, members, passes, tenants
 from menwei_tenancy.tenants import Tenants
 from menwei_tenancy.terms import Quiet, Role, Rules, reminder_due
@@ -76,6 +77,11 @@ class Tenancy(Service):
     async def audit(self, acting: Acting, action: str, **about: Any) -> None:
         """Record who did this; `about` are numbers (household, member, holder …) and goes into the personal part."""
         await self.context.facts.audit(acting.actor, action, personal=about)
+
+    def on_leaving(self, ends_with: EndsWith) -> None:
+        """Ask this about every check-out and every member who leaves. For services of other plugins, called once, when
+        they are made: what they gave for somebody's home ends with it, in one transaction, and comes back with an undo."""
+        self.households.ends_with.append(ends_with)
 
     async def review(self, tx: Reading, changes: Sequence[Change], actor: Actor) -> None:
         await self.passes.review(tx, changes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import delete, insert, select, update
@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from menwei import Actor, Context, CredentialState, Reading, SetState, Transaction
 from menwei_tenancy.households import Households
 from menwei_tenancy.passes import Passes
+from menwei_tenancy.residence import flats_of
 from menwei_tenancy.tables import LeaseState, flats, leases, members, passes, tenants
 from menwei_tenancy.terms import Role
 from menwei_tenancy.words import Acting, Household, Member, TenancyError, not_found
@@ -68,6 +69,10 @@ class Tenants:
             (own,) = (member for member in household.members if member.id == row.id)
             found.append(Home(household, own))
         return found
+
+    async def flats_of(self, reading: Reading, accounts: Collection[int]) -> Mapping[int, frozenset[str]]:
+        """Account → the flats (external ids) in which its person lives now; see `residence.flats_of`."""
+        return await flats_of(reading, accounts, self._context.clock.now(), self._households.rules)
 
     async def report_lost(self, tx: Transaction, actor: Actor, holder: int, credential: int) -> None:
         """Their own card opens nothing from now on. To restore it they come to the desk: whoever found a card and a

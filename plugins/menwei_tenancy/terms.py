@@ -118,14 +118,34 @@ def term_of(
     day; `collected` is when a cohabitant's consent and card were last collected. A right that was never given begins
     now, not in the past.
     """
+    if role is Role.COHABITANT and collected is None:
+        return None
     begins = now if first_day is None else max(now, begin_of(first_day, rules.zone))
-    ends = [end_of(day, rules) for day in (last_day, until) if day is not None]
-    if role is Role.COHABITANT:
-        if collected is None:
-            return None
-        ends.append(year_from(collected, rules))
-    to = min(ends, default=FOREVER)
+    bound = bound_of(role, last_day, until, collected, rules)
+    to = FOREVER if bound is None else bound
     return Term(begins, to) if begins < to else None
+
+
+def bound_of(
+    role: Role, last_day: date | None, until: date | None, collected: float | None, rules: Rules
+) -> float | None:
+    """What ends a member's right, gone by or not: the first of lease, own last day and a cohabitant's year. None when
+    nothing does, and for a cohabitant who has no right yet."""
+    if role is Role.COHABITANT and collected is None:
+        return None
+    ends = [end_of(day, rules) for day in (last_day, until) if day is not None]
+    if role is Role.COHABITANT and collected is not None:
+        ends.append(year_from(collected, rules))
+    return min(ends, default=None)
+
+
+def holds(
+    first_day: date | None, last_day: date | None, until: date | None, now: float, rules: Rules
+) -> bool:
+    """Whether a member's home is theirs now, by the lease's days and their own last day. Of a cohabitant's year it says
+    nothing: they live there, collected or not."""
+    begun = first_day is None or begin_of(first_day, rules.zone) <= now
+    return begun and all(now < end_of(day, rules) for day in (last_day, until) if day is not None)
 
 
 class Why(StrEnum):

@@ -33,6 +33,13 @@ class CollectAgain(RightsError):
     says = "tenancy.collect_again"
 
 
+class MayComeBack(RightsError):
+    """The card stands on a credential that ended with a check-out which can still be undone: `time` is the minute from
+    which it may be given to others."""
+
+    says = "tenancy.may_come_back"
+
+
 @dataclass(frozen=True, slots=True)
 class Acting:
     """Who does something. `landlord` narrows it to that landlord's own rooms; None: the whole site."""

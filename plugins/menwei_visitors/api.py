@@ -64,6 +64,11 @@ async def own_flat(call: Call) -> str | None:
     raise Problem(HTTPStatus.FORBIDDEN, "visitors.no_own_flat")
 
 
+def _host(call: Call, own: str | None) -> int | None:
+    """The account that invites for its own flat; None: the desk does."""
+    return call.session.account.id if own is not None and call.session is not None else None
+
+
 # ------------------------------------------------------------------------------------------------------------- inviting
 
 
@@ -73,9 +78,15 @@ async def invite(call: Call) -> PassShown:
     if own is not None and body.flat not in ("", own):
         raise Problem(HTTPStatus.FORBIDDEN, "visitors.not_your_flat", "body.flat")
     with refusing():
+        flat = own or (await visitors.meant(body.flat) if body.flat else "")
         async with visitors.transaction() as tx:
             made = await visitors.invite(
-                tx, call.who, own or body.flat, body.purpose, external_id=body.external_id
+                tx,
+                call.who,
+                flat,
+                body.purpose,
+                external_id=body.external_id,
+                host=_host(call, own),
             )
     return await _told(call, "invite", made)
 
@@ -93,11 +104,13 @@ async def card(call: Call) -> PassShown:
     body: TouchedCard = call.body
     visitors = call.service(Visitors)
     people = visitors.context.people
+    with refusing():  # before anybody is asked to touch a card
+        flat = await visitors.meant(body.flat) if body.flat else ""
     touched = await call.brought(lambda: people.capture(call.body.reader, call.body.seconds))
     with refusing():
         async with visitors.transaction() as tx:
-            if body.flat:
-                made = await visitors.invite(tx, call.who, body.flat, body.purpose, card=touched)
+            if flat:
+                made = await visitors.invite(tx, call.who, flat, body.purpose, card=touched)
             else:
                 made = await visitors.courier(tx, call.who, card=touched)
     return await _told(call, "card", made)
@@ -187,9 +200,13 @@ async def list_hosts(call: Call) -> HostList:
     visitors = call.service(Visitors)
     async with visitors.read() as reading:
         flats = await visitors.hosts(reading)
+    inviting = await visitors.at_home(flats)
     tenants = [one for one in await call.house.accounts.list() if str(one.role) == Role.TENANT]
     return HostList(
-        hosts=tuple(HostOut(account=one.id, name=one.name, flat=flats.get(one.id, "")) for one in tenants)
+        hosts=tuple(
+            HostOut(account=one.id, name=one.name, flat=flats.get(one.id, ""), invites=one.id in inviting)
+            for one in tenants
+        )
     )
 
 
@@ -199,6 +216,8 @@ async def set_host(call: Call) -> Done:
     tenants = {one.id for one in await call.house.accounts.list() if str(one.role) == Role.TENANT}
     if body.account not in tenants:
         raise Problem(HTTPStatus.NOT_FOUND, "visitors.no_tenant_account", "body.account")
+    if body.flat and not await visitors.at_home({body.account: body.flat}):
+        raise Problem(HTTPStatus.CONFLICT, "visitors.not_at_home", "body.flat")
     async with visitors.transaction() as tx:
         await visitors.set_host(tx, body.account, body.flat)
     personal = {"account": body.account, "flat": body.flat}
@@ -245,5 +264,5 @@ def routes() -> list[Route]:
             "POST", "/check", check, DESK, "check", body=Shown, response=PassOut, statuses=(404, *conflict)
         ),
         route("GET", "/hosts", list_hosts, COMMITTEE, "hosts", response=HostList),
-        route("POST", "/hosts", set_host, COMMITTEE, "host", body=Host, response=Done, statuses=one),
+        route("POST", "/hosts", set_host, COMMITTEE, "host", body=Host, response=Done, statuses=(404, 409)),
     ]  # fmt: skip

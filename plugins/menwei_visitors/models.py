@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
+from menwei.names import half_width
 from menwei.routes import Model
 from menwei_visitors.words import Kind, Means, Purpose
 
-FlatId = Annotated[str, StringConstraints(max_length=60, strip_whitespace=True)]
+
+def _folded(given: Any) -> Any:
+    return half_width(given) if isinstance(given, str) else given
+
+
+FlatId = Annotated[str, BeforeValidator(_folded), StringConstraints(max_length=60)]
 External = Annotated[str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True)]
 
 
 class Invitation(Model):
-    """A guest for today. `flat` is the host's; a tenant leaves it out. `external_id`: the same is the same pass."""
+    """A guest for today. `flat` is the host's; a tenant leaves it out. `external_id`: for one flat the same is the
+    same pass."""
 
     flat: FlatId = ""
     purpose: Purpose = Purpose.FRIEND
@@ -23,6 +30,8 @@ class Invitation(Model):
 
 
 class CourierPass(Model):
+    """A courier for today. `external_id`: the same is the same courier's pass."""
+
     external_id: External | None = None
 
 
@@ -75,9 +84,12 @@ class Host(Model):
 
 
 class HostOut(Model):
+    """`invites`: whether it may now. In a flat that the plugin `tenancy` knows, only whoever lives there may."""
+
     account: int
     name: str
     flat: str
+    invites: bool
 
 
 class HostList(Model):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from menwei.routes import Answer, Call, Role, Route
 from menwei_console.assets import Assets
+from menwei_console.naming import card_readers
 from menwei_console.render import Renderer
 from menwei_visitors.api import BASE, DESK, INVITING
 from menwei_visitors.words import Purpose
@@ -25,10 +26,6 @@ class Pages:
     async def today(self, call: Call) -> Answer:
         role = call.who.role
         desk, committee = role in DESK, role == Role.COMMITTEE
-        readers: list[dict[str, str]] = []
-        if desk:
-            points = (await call.ask("GET", "/api/access-points")).access_points
-            readers = [{"id": reader, "name": point.place} for point in points for reader in point.readers]
         return await self.render.page(
             call,
             "visitors.html",
@@ -36,7 +33,7 @@ class Pages:
             passes=(await call.ask("GET", f"{BASE}/passes")).passes,
             hosts=(await call.ask("GET", f"{BASE}/hosts")).hosts if committee else None,
             desk=desk,
-            readers=readers,
+            readers=await card_readers(call) if desk else [],
             purposes=list(Purpose),
         )
 

@@ -36,8 +36,11 @@ from menwei_visitors.tables import deletions, hosts, passes
 from menwei_visitors.words import Kind, Means, Pass, Purpose, VisitorError
 
 if TYPE_CHECKING:
+    from menwei_tenancy.residence import Leaving
     from menwei_tenancy.service import Tenancy
 
+_TOLD = 3
+"""Of several flats that may be meant, so many are told as examples."""
 ROUND = 60.0
 """Seconds between looks whether a day is over; the credential itself has ended at midnight."""
 UPKEEP = Actor("visitors", "plugin", "plugin")
@@ -68,6 +71,8 @@ class Visitors(Service):
         self._options = config
         self._zone = context.site.zone
         self.codes = Codes(context.site.id, context.tables.blind)
+        if (tenancy := self._tenancy()) is not None:
+            tenancy.on_leaving(self._ending_with)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Every function that changes something takes one."""
@@ -106,17 +111,21 @@ class Visitors(Service):
         card: CredentialIdentifier | None = None,
         profiles: Sequence[str] | None = None,
         external_id: str | None = None,
+        host: int | None = None,
     ) -> Pass:
         """A guest of a flat may pass from now until midnight, any number of times: by code, or with their own `card`
         that was just touched. `profiles` are the doors on the way where the caller knows them (a plugin that knows the
-        flats); None: as the options say. The same `external_id`, or the same card for the same flat, is the same pass.
-        Raises `VisitorError`, or a `RightsError` of the core."""
+        flats); None: as the options say. For the same flat the same `external_id`, or the same card, is the same pass.
+        `host` is the account that invites, None the desk: with their home ends what they invited to. Raises
+        `VisitorError`, or a `RightsError` of the core."""
         flat = flat.strip()
         if not flat:
             raise VisitorError("visitors.which_flat", HTTPStatus.BAD_REQUEST)
+        if host is not None and await self.flat_of(tx, host) != flat:  # as it is in this transaction
+            raise VisitorError("visitors.no_own_flat", HTTPStatus.FORBIDDEN)
         way = await self._way(flat) if profiles is None else tuple(profiles)
         return await self._give(
-            tx, by, Kind.GUEST, flat, purpose, way, self._options.per_flat, card, external_id
+            tx, by, Kind.GUEST, flat, purpose, way, self._options.per_flat, card, external_id, host
         )
 
     async def courier(
@@ -131,9 +140,30 @@ class Visitors(Service):
         way, most = self._options.courier_profiles, self._options.couriers
         return await self._give(tx, by, Kind.COURIER, "", Purpose.DELIVERY, way, most, card, external_id)
 
+    async def meant(self, said: str) -> str:
+        """The flat that the desk means: by its external id, or as its pages call it (12 501, 1号楼1单元302室) where the
+        plugin `tenancy` knows just one that is called so. Raises `VisitorError` when there is no way to it."""
+        flat = said.strip()
+        tenancy = self._tenancy()
+        if tenancy is not None and self._begins(flat) is None:
+            from menwei_tenancy.finding import called
+
+            async with tenancy.read() as reading:
+                known = await tenancy.places.known(reading, [flat])
+                found = [] if known else await called(tenancy.places, reading, flat)
+            if len(found) > 1:
+                some = ", ".join(one.external_id for one in found[:_TOLD])
+                raise VisitorError("visitors.several_flats", count=str(len(found)), flats=some)
+            flat = found[0].external_id if found else flat
+        await self._way(flat)
+        return flat
+
+    def _begins(self, flat: str) -> str | None:
+        """What of `ways` says most of this flat."""
+        return max((begin for begin in self._options.ways if flat.startswith(begin)), key=len, default=None)
+
     async def _way(self, flat: str) -> tuple[str, ...]:
-        ways = self._options.ways
-        begins = max((begin for begin in ways if flat.startswith(begin)), key=len, default=None)
+        ways, begins = self._options.ways, self._begins(flat)
         way = ways[begins] if begins is not None else await self._way_of_tenancy(flat)
         if way is None and ways:
             raise VisitorError("visitors.unknown_flat", HTTPStatus.NOT_FOUND)
@@ -172,11 +202,12 @@ class Visitors(Service):
         most: int,
         card: CredentialIdentifier | None,
         external_id: str | None,
+        host: int | None = None,
     ) -> Pass:
         if not way:
             raise VisitorError("visitors.no_doors")
         await self.clear(tx)
-        blind = self.context.tables.blind(f"pass/{external_id}") if external_id else None
+        blind = self._blind(kind, flat, external_id) if external_id else None
         if blind is not None and (held := await self._one(tx, passes.c.external_id == blind)) is not None:
             return held
         if card is not None and (held := await self._of_card(tx, card, kind, flat)) is not None:
@@ -201,12 +232,17 @@ class Visitors(Service):
         row = {
             "id": number, "external_id": blind, "day": today, "flat": flat, "kind": str(kind),
             "purpose": str(purpose), "means": str(Means.CODE if card is None else Means.CARD), "attempt": attempt,
-            "holder": holder, "credential": credential, "created": now, "ended": None,
+            "holder": holder, "credential": credential, "created": now, "ended": None, "host": host,
         }  # fmt: skip
         await tx.execute(insert(passes), [row])
         made = await self._one(tx, passes.c.id == number)
         assert made is not None
         return made
+
+    def _blind(self, kind: Kind, flat: str, external_id: str) -> bytes:
+        """Numbers are guessed easily, so each flat has its own, and couriers theirs. The length keeps flat and number
+        apart, whatever characters stand in them."""
+        return self.context.tables.blind(f"pass/{kind}/{len(flat)}/{flat}/{external_id}")
 
     def _identifiers(self, day: date, number: int, attempt: int) -> list[CredentialIdentifier]:
         return [typed(self.codes.digits(number, attempt)), shown(self.codes.qr(day, number))]
@@ -282,6 +318,24 @@ class Visitors(Service):
         await tx.execute(update(passes).where(passes.c.id == number).values(ended=self.context.clock.now()))
         await self.context.rights.apply(tx, [SetState(found.credential, CredentialState.ENDED)], by=by)
 
+    async def _ending_with(self, tx: Transaction, who: Leaving) -> list[int]:
+        """The credentials of guests that end with somebody's home: those they invited to it, and with the last household
+        all of the flat's."""
+        own = self.context.tables.within(tx)
+        query = select(passes.c.id, passes.c.credential).where(
+            passes.c.day == self.today, passes.c.flat == who.flat, passes.c.kind == str(Kind.GUEST)
+        )
+        if not who.empty:
+            query = query.where(passes.c.host.in_(who.accounts))
+        ending = [row for row in (await own.execute(query)).all() if not self._over(row.credential)]
+        gone = passes.c.id.in_([row.id for row in ending])
+        await own.execute(update(passes).where(gone).values(ended=self.context.clock.now()))
+        return [row.credential for row in ending]
+
+    def _over(self, credential: int) -> bool:
+        held = self.context.rights.credential(credential)
+        return held is not None and held.state is CredentialState.ENDED
+
     async def clear(self, tx: Transaction) -> int:
         """Delete every pass of an earlier day with the visitor behind it; returns how many. What was deleted is told
         to the journal by `prove`."""
@@ -334,7 +388,24 @@ class Visitors(Service):
             await tx.execute(insert(hosts), [{"account": account, "flat": flat.strip()}])
 
     async def flat_of(self, reading: Reading, account: int) -> str | None:
-        return (await reading.execute(select(hosts.c.flat).where(hosts.c.account == account))).scalar()
+        """The flat for which this account invites now."""
+        flat = (await reading.execute(select(hosts.c.flat).where(hosts.c.account == account))).scalar()
+        return flat if flat is not None and await self.at_home({account: flat}) else None
+
+    async def at_home(self, homes: Mapping[int, str]) -> frozenset[int]:
+        """Of these accounts (to flats) those that may invite there: in a flat that the plugin `tenancy` knows, whoever
+        lives in it now; in any other, whoever the committee named."""
+        tenancy = self._tenancy()
+        if tenancy is None:
+            return frozenset(homes)
+        async with tenancy.read() as reading:
+            known = await tenancy.places.known(reading, homes.values())
+            lived_in = await tenancy.tenants.flats_of(reading, homes.keys())
+        return frozenset(
+            account
+            for account, flat in homes.items()
+            if flat not in known or flat in lived_in.get(account, frozenset())
+        )
 
     async def hosts(self, reading: Reading) -> dict[int, str]:
         """Account → flat."""
@@ -348,9 +419,11 @@ class Visitors(Service):
         return None if row is None else self._pass(row)
 
     def _pass(self, row: Any) -> Pass:
+        held = self.context.rights.credential(row.credential)
+        ended = row.ended if held is None or held.state is CredentialState.ENDED else None  # or it was undone
         return Pass(
             row.id, row.day, row.flat, Kind(row.kind), Purpose(row.purpose), Means(row.means), row.attempt,
-            row.credential, row.created, row.ended, end_of(row.day, self._zone),
+            row.credential, row.created, ended, end_of(row.day, self._zone),
         )  # fmt: skip
 
     def _seconds_left(self) -> str:

@@ -27,7 +27,7 @@ DAY = "day"
 _column = partial(column, keeps=DAY)
 
 
-metadata = MetaData(info={"head": "0001"})
+metadata = MetaData(info={"head": "0002"})
 
 passes = Table(
     "visitors_passes",
@@ -44,11 +44,13 @@ passes = Table(
     _column("credential", ID, unique=True),
     _column("created", Double),
     _column("ended", Double, nullable=True),
+    _column("host", ID, nullable=True),
     Index("visitors_passes_day", "day", "flat"),
     info={"subject": "holder"},
 )
 """`flat` is empty for couriers. `attempt` counts the numeric codes that were taken already; with it and the id the code
-is computed again, so that it stands nowhere."""
+is computed again, so that it stands nowhere. `ended` is when it ended, if its credential has. `host` is the account that
+invited; null where the desk did."""
 
 hosts = Table(
     "visitors_hosts",

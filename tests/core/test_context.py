@@ -14,14 +14,17 @@ from menwei import (
     CredentialState,
     IdentifierType,
     PutCredential,
+    PutIdentifier,
     RightsError,
     Service,
     SetState,
 )
-from menwei.background import ServiceRunner
+from menwei.background import ServiceRunner, in_order
 from menwei.granting import OwnReading, OwnTransaction, require_own
 from menwei.house import Menwei
 from menwei.keys import WrapCost
+from menwei.loader import LoadedPlugin, PluginState
+from menwei.manifest import Manifest
 from menwei.schema import credentials
 from plugin_folder import plugins  # noqa: F401
 
@@ -292,6 +295,24 @@ async def test_a_service_is_found_by_its_class_with_the_plugins_options(plugins,
             context_of(house, "guest").service(cls)
 
 
+def test_a_service_is_made_behind_those_its_manifest_names_however_the_config_orders_them():
+    def plugin(name: str, *uses: str) -> LoadedPlugin:
+        words = {"name": name, "version": "1", "api": ">=1", "summary": {"zh": "测试", "en": "a test"}}
+        manifest = Manifest.model_validate(words | {"permissions": {"services": list(uses)}})
+        return LoadedPlugin(name, manifest, PluginState.OK)
+
+    def order(*configured: LoadedPlugin) -> list[str]:
+        return [one.name for one in in_order({one.name: one for one in configured})]
+
+    guests, homes, desk = plugin("guests", "homes", "absent"), plugin("homes", "desk"), plugin("desk")
+    assert order(guests, homes, desk) == ["desk", "homes", "guests"]
+    assert order(desk, homes, guests) == ["desk", "homes", "guests"]
+    assert order(plugin("a"), plugin("b")) == ["a", "b"]
+    assert order(plugin("a", "b"), plugin("b", "a", "b")) == ["b", "a"], (
+        "both know each other: neither waits for ever"
+    )
+
+
 async def test_a_service_that_cannot_be_made_is_a_repair_and_lets_no_right_be_given(plugins, tmp_path):  # noqa: F811
     code = TABLES.replace(
         "class Config(menwei.Config)",
@@ -349,7 +370,7 @@ async def test_a_review_that_fails_refuses_and_taking_away_is_never_asked_about(
     await house.people.set_state(
         house.rights.snapshot.of_holder(wang)[0].id, CredentialState.ENABLED, actor=DESK
     )
-    assert asked == [PutCredential, SetState]
+    assert list(dict.fromkeys(asked)) == [PutCredential, PutIdentifier, SetState]
 
 
 class Flaky(Service):

@@ -191,7 +191,7 @@ async def test_while_locked_a_person_is_a_number(desk):
 async def test_the_manager_reads_what_the_desk_wrote(desk):
     holder = await desk.add(" 王\u3000小明 ", phone="138 0013 8000", note="轮椅", external_id="L-17")
     person = await desk.people.get(holder, MANAGER)
-    assert (person.name, person.phone, person.note) == ("王 小明", "138 0013 8000", "轮椅")
+    assert (person.name, person.phone, person.note) == ("王小明", "138 0013 8000", "轮椅")
     assert person.external_id == "L-17"
 
 
@@ -320,6 +320,7 @@ async def test_people_come_in_pages(desk):
 async def test_somebody_is_found_by_the_id_of_another_system(desk):
     holder = await desk.add("张三丰", external_id=" L-17 ")
     assert await desk.people.by_external_id("L-17") == holder
+    assert await desk.people.by_external_id("Ｌ－１７") == holder, "as an input method may type it"
     assert await desk.people.by_external_id("L-18") is None
     with pytest.raises(ExternalIdTaken):
         await desk.add("李四", external_id="L-17")
@@ -336,3 +337,13 @@ async def test_a_plugin_enters_people_in_its_own_transaction(desk):
 
 def test_a_name_is_kept_composed_and_without_control_characters():
     assert names.clean("  Jose\u0301\x00\n García ") == "José García"
+
+
+@pytest.mark.parametrize("typed", ["张 三", "张　　三", "张\u200b三", "\ufeff张\u2060三 "])
+def test_a_chinese_name_padded_or_pasted_with_what_nobody_sees_is_the_name(typed):
+    assert names.clean(typed) == "张三"
+
+
+def test_the_spaces_of_other_names_stay():
+    assert names.clean("Anna  Lee") == "Anna Lee"
+    assert names.clean("李 Anna") == "李 Anna"

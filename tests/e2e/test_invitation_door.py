@@ -148,12 +148,16 @@ class Home:
 
 
 async def enter(desk: Api) -> int:
-    """Building 3, unit 1, flat 502 and its tenant's account; the account's number."""
+    """Building 3, unit 1, flat 502, who lives there and signs in; the account's number."""
     await desk.put("/api/tenancy/buildings/3", {"name": "3号楼"})
     await desk.put("/api/tenancy/units/3-1", {"name": "1单元", "building": "3"})
     await desk.put(f"/api/tenancy/flats/{FLAT}", {"name": "502", "unit": "3-1", "profiles": ["flat"]})
     account = {"name": "lin", "role": "tenant", "password": "a long pass phrase"}
     made = await desk.post("/api/accounts", account)
+    home = await desk.put("/api/tenancy/synced-households/HT-1", {"flat": FLAT})
+    lin = {"role": "lessee", "name": "林"}
+    member = await desk.post(f"/api/tenancy/households/{home['id']}/members", lin)
+    await desk.post(f"/api/tenancy/members/{member['id']}/account", {"account": made["id"]})
     await desk.post("/api/visitors/hosts", {"account": made["id"], "flat": FLAT})
     return int(made["id"])
 

@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from menwei.model import Document, DocumentKind
 from menwei.schema import holders
+from menwei.supervisor import DeviceState
 from menwei.web import application
 from menwei_console import register_routes
 from menwei_registration.pages import last_day
@@ -173,6 +174,10 @@ async def test_the_pages_name_what_they_need(house, client):
     desk = await (await client.get("/register", headers={"Accept-Language": "zh-CN"})).text()
     assert 'value="2027-03-01"' in desk, "a year from today is proposed"
     assert desk.index("board/desk") < desk.index("board/in"), "a desk's reader comes first"
+    house.supervisor.board = DeviceState.RETRYING
+    desk = await (await client.get("/register", headers={"Accept-Language": "zh-CN"})).text()
+    assert "小区门 · 进（离线）" in desk
+    house.supervisor.board = DeviceState.READY
     upload = await (await client.get("/register/import", headers={"Accept-Language": "zh-CN"})).text()
     for heading in ("楼栋", "房号", "身份证号"):
         assert heading in upload

@@ -240,6 +240,19 @@ async def test_a_name_of_spaces_enters_nobody(house: RegistrationHouse):
     assert await house.counts(holders) == [0]
 
 
+async def test_a_list_by_names_enters_people_into_the_places_that_stand(house: RegistrationHouse):
+    await house.places()
+    row = person(1, 楼栋="1号楼", 单元="１单元", 房号="302室", 姓名="张　三", 编号="", 身份证号="")
+    counts = await house.enter(as_csv([row]))
+    assert (counts.rooms, counts.people) == (0, 1)
+    assert await house.counts(buildings, flats) == [1, 1]
+    assert house.opens(a_card(row), point="unit-in"), "by the profile of the unit"
+    flat = await house.ask("places", "flat_of", "B1-1-302")
+    assert (flat.building, flat.unit, flat.name) == ("1号楼", "1单元", "302室")
+    counts = await house.enter(as_csv([row | {"楼栋": "B1", "姓名": "张三"}]))
+    assert (counts.rooms, counts.people, counts.known) == (0, 0, 1)
+
+
 class TestOverHttp:
     async def send(self, client, data: bytes, **query: str):
         answer = await client.post(
@@ -261,7 +274,7 @@ class TestOverHttp:
     async def test_a_dry_run_writes_nothing(self, house, client):
         await sign_in(client, "registrar")
         status, (found,) = await self.send(client, as_csv(village(9)), dry_run="true")
-        assert (status, found["people"]) == (200, 9)
+        assert (status, found["people"], found["new"]) == (200, 9, ["1栋", "2栋", "3栋"])
         assert await house.counts(*EVERYTHING) == [0] * len(EVERYTHING)
 
     @pytest.mark.parametrize(("language", "says"), [("zh-CN", "日期应写作"), ("en", "Write days as")])

@@ -15,7 +15,8 @@ from menwei_registration import sheet
 from menwei_registration.checking import Checked, Entry, check, valid_number
 from menwei_registration.likeness import likely, similar
 from menwei_registration.sheet import SheetError, read
-from menwei_tenancy.bulk import Resident
+from menwei_registration.standing import Place
+from menwei_tenancy.bulk import Resident, Room
 from menwei_tenancy.terms import Role
 from registration_house import as_csv, number, person
 
@@ -185,6 +186,89 @@ class TestRows:
             person(1, 姓名="林\t晓", 身份证号="110105194912310021", 卡号="SECRET99", 到期日="秘密")
         )
         assert not any(word in repr(found.faults) for word in ("林", "11010", "SECRET", "秘密"))
+
+    @pytest.mark.parametrize("typed", ["张　三", "张 三", " 张\u200b三 ", "\ufeff张三"])
+    def test_a_name_padded_for_looks_is_the_name(self, typed):
+        (entry,) = checked(person(1, 姓名=typed)).entries
+        assert entry.resident.name == "张三"
+
+    def test_names_of_several_words_keep_their_spaces(self):
+        (entry,) = checked(person(1, 姓名="Anna  Lee")).entries
+        assert entry.resident.name == "Anna Lee"
+
+    def test_numbers_in_full_width_are_the_numbers(self):
+        wide = {
+            "身份证号": "１１０１０５１９４９１２３１００２Ｘ", "单元": "１单元", "房号": "２０１室", "编号": "Ｐ－１",
+            "到期日": "２０２６／１２／３１",
+        }  # fmt: skip
+        found = checked(person(1, **wide))
+        (entry,) = found.entries
+        assert found.faults == []
+        assert (entry.number, entry.resident.key) == ("11010519491231002X", "P-1")
+        assert entry.resident.flat == "1栋-1单元-201室"
+        assert entry.resident.last_day == date(2026, 12, 31)
+
+
+class TestPlacesOfTheHouse:
+    """What stands: building B1 called 1号楼 with units 1单元 and 2单元, building V17 with one unit."""
+
+    there = (
+        [Place("B1", "1号楼"), Place("V17", "17栋")],
+        [Place("B1-1", "1单元", "B1"), Place("B1-2", "2单元", "B1"), Place("V17-0", "全栋", "V17")],
+        [Place("B1-1-102", "102室", "B1-1"), Place("V17-0-501", "501房", "V17-0")],
+    )
+
+    def look(self, *rows: tuple[str, str, str]) -> Checked:
+        lines = [{"楼栋": building, "单元": unit, "房号": flat} for building, unit, flat in rows]
+        return check(read(as_csv(lines)), self.there)
+
+    @pytest.mark.parametrize("row", [
+        ("1号楼", "1单元", "102室"), ("B1", "B1-1", "B1-1-102"), ("B1", "1", "102"), ("１号楼", "１单元", "１０２室"),
+        ("1 号楼", "1 单元", "102 室"),
+    ])  # fmt: skip
+    def test_a_place_that_stands_is_meant_by_its_name_or_its_number(self, row):
+        found = self.look(row)
+        assert found.faults == []
+        assert list(found.rooms.values()) == [Room("B1", "1号楼", "B1-1", "1单元", "B1-1-102", "102室")]
+
+    def test_what_is_new_in_a_building_that_stands_is_made_in_it(self):
+        (flat, unit) = self.look(("1号楼", "1单元", "103室"), ("1号楼", "3单元", "101室")).rooms.values()
+        assert (flat.unit, flat.flat) == ("B1-1", "B1-1-103室")
+        assert (unit.building, unit.unit, unit.flat) == ("B1", "B1-3单元", "B1-3单元-101室")
+
+    def test_the_buildings_and_units_a_list_adds_are_told(self):
+        rows = [
+            ("1号楼", "1单元", "103室"),
+            ("1号楼", "3单元", "101室"),
+            ("2号楼", "", "1"),
+            ("2号楼", "", "2"),
+        ]
+        assert self.look(*rows).new == ["1号楼 3单元", "2号楼"]
+
+    def test_the_only_unit_of_a_building_need_not_be_named(self):
+        (room,) = self.look(("17栋", "", "501房")).rooms.values()
+        assert (room.unit, room.unit_name, room.flat) == ("V17-0", "全栋", "V17-0-501")
+
+    def test_of_several_units_the_row_says_which(self):
+        (fault,) = self.look(("1号楼", "", "102室")).faults
+        assert (fault.row, fault.column, fault.key) == (2, "单元", "registration.unit_missing")
+        assert fault.values == {"names": "1单元、2单元"}
+
+    def test_a_name_of_two_places_is_refused_with_their_numbers(self):
+        twice = ([*self.there[0], Place("1号楼", "1号楼")], *self.there[1:])
+        lines = as_csv([{"楼栋": "1号楼", "单元": "1单元", "房号": "102室"}])
+        (fault,) = check(read(lines), twice).faults
+        assert (fault.row, fault.column, fault.key) == (2, "楼栋", "registration.place_unclear")
+        assert fault.values == {"numbers": "1号楼、B1"}
+
+    def test_a_new_place_never_takes_the_number_of_another(self):
+        elsewhere = (self.there[0], self.there[1], [*self.there[2], Place("B1-1-103", "301室", "B1-2")])
+        (fault,) = check(read(as_csv([{"楼栋": "B1", "单元": "1", "房号": "103"}])), elsewhere).faults
+        assert (fault.column, fault.key) == ("房号", "registration.place_elsewhere")
+
+    def test_one_new_place_spelled_in_two_ways_is_one(self):
+        found = self.look(("2号楼", "A座", "101"), ("２ 号楼", "a座", "101"))
+        assert (len(found.rooms), found.faults) == (1, [])
 
 
 class TestRowsTogether:

@@ -70,6 +70,18 @@ async def synced(client, flat_landlord=None):
     return made["id"], household["id"]
 
 
+async def test_numbers_sent_in_full_width_are_those_of_the_same_places(house, client):
+    await sign_in(client)
+    flat, household = await synced(client)
+    await send(
+        client, "PUT", "/units/Ｂ１－１", {"building": "Ｂ１", "name": "1单元", "profiles": ["unit-1"]}
+    )
+    again = await send(client, "PUT", "/flats/Ｂ１－１－３０２", {"unit": "Ｂ１－１", "name": "302室"})
+    moved = {"flat": "Ｂ１－１－３０２", "last_day": "2026-06-30"}
+    same = await send(client, "PUT", "/synced-households/contract%20１７", moved)
+    assert (again["id"], same["id"]) == (flat, household)
+
+
 async def test_a_housing_system_sends_the_same_twice_and_it_is_there_once(house, client):
     await sign_in(client)
     first, second = await synced(client), await synced(client)

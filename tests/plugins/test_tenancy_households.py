@@ -84,7 +84,7 @@ async def test_a_lease_shortened_into_the_past_is_over_now_and_can_be_extended_a
     flat = await house.places()
     household, member = await house.living(flat)
     await house.do("passes", "give", member, LIN)
-    await house.do("households", "extend", household, date(2026, 2, 1))
+    await house.do("households", "set_lease", household, None, date(2026, 2, 1))
     assert refused(house, LIN) == (Reason.CREDENTIAL_EXPIRED,)
     await house.do("households", "extend", household, date(2026, 5, 1))
     assert house.opens(LIN)
@@ -187,11 +187,11 @@ async def test_moving_the_date_alone_is_refused_whoever_tries(house, actor):
     await house.people.set_validity(credential, held.valid_from, held.valid_to - 60, actor=Actor("x", actor))
 
 
-async def test_an_ended_card_is_not_made_longer_and_then_enabled(house):
+async def test_a_disabled_card_is_not_made_longer_and_then_enabled(house):
     _, member = await house.cohabiting()
     credential = await house.collect(member, WANG)
     held = house.rights.snapshot.credential(credential)
-    await house.people.set_state(credential, CredentialState.ENDED, actor=house.ACTOR)
+    await house.people.set_state(credential, CredentialState.DISABLED, actor=house.ACTOR)
     with pytest.raises(RightsError, match="outlast"):
         await house.people.set_validity(credential, held.valid_from, float("inf"), actor=house.ACTOR)
     reviews, house.rights.reviews = house.rights.reviews, []  # while the plugin was switched off …
@@ -352,3 +352,32 @@ async def test_nothing_is_given_to_who_has_left(house):
     with pytest.raises(TenancyError, match="has_left"):
         await house.collect(member, LIN)
     assert not house.opens(LIN)
+
+
+# -------------------------------------------------------------------------------------------------------- what has run out
+
+
+async def test_a_lease_is_not_extended_to_a_day_gone_by_and_everybody_passes_on(house):
+    flat = await house.places()
+    household, member = await house.living(flat, last_day=date(2026, 6, 30))
+    await house.do("passes", "give", member, LIN)
+    with pytest.raises(TenancyError, match="extend_past"):
+        await house.do("households", "extend", household, date(2026, 3, 1))
+    assert house.opens(LIN, at("2026-06-30 12:00"))
+    await house.do("households", "extend", household, date(2026, 3, 2))  # today is still a day
+    assert house.opens(LIN)
+
+
+async def test_a_right_that_has_run_out_keeps_its_end_whatever_is_changed_then(house):
+    flat = await house.places()
+    household, member = await house.living(flat, last_day=date(2026, 3, 31))
+    over = at("2026-04-01 08:00")
+    house.time = at("2026-05-01 10:00")
+    await house.do("households", "set_member", member, Role.CO_APPLICANT, None)
+    late = await house.do("households", "add_member", household, Role.CARER, name="王")
+    for one in (member, late):
+        assert (await house.ask("households", "member", one)).ends == over
+    await house.do("households", "set_lease", household, None, date(2026, 2, 28))
+    assert (await house.ask("households", "member", member)).ends == at("2026-03-01 08:00")
+    await house.do("households", "set_lease", household, None, None)
+    assert (await house.ask("households", "member", member)).ends is None

@@ -180,6 +180,26 @@ async def test_a_landlord_neither_makes_places_nor_takes_over_a_person_who_is_he
     assert house.opens(ZHANG)
 
 
+async def test_a_landlord_learns_from_no_external_id_whether_somebody_lives_elsewhere(house):
+    ann, ben, flat, household, *_ = await two_landlords(house)
+    async with house.tenancy.transaction() as tx:
+        await house.tenancy.places.put_flat(tx, COMMITTEE, "B1-1-303", "B1-1", "303室", (), ann.landlord)
+    annes = (await house.ask("places", "flat_of", "B1-1-303")).id
+    contract = await house.do("households", "move_in", annes, external_id="contract-1")
+    await house.do("households", "add_member", contract, Role.LESSEE, name="张", external_id="person-1")
+    answers = []
+    for number in ("1", "2"):
+        for call in (
+            ("households", "add_member", household, Role.CARER, f"person-{number}"),
+            ("households", "move_in", flat, None, f"contract-{number}"),
+        ):
+            *words, external_id = call
+            with pytest.raises(TenancyError) as error:
+                await house.do(*words, external_id=external_id, acting=ben)
+            answers.append((error.value.says, error.value.status))
+    assert set(answers) == {("tenancy.not_yours", 403)}, "the known and the unknown alike"
+
+
 async def test_one_account_is_one_landlords(house):
     await two_landlords(house)
     with pytest.raises(TenancyError, match="account_taken"):

@@ -118,6 +118,8 @@ async def test_the_overview_shows_buildings_vacancies_and_what_ends_soon(house, 
         ("1-302", True),
         ("1号楼302", True),
         ("b1-1-302", True),
+        ("１－３０２", True),
+        ("Ｂ１ ３０２", True),
         ("2号楼302", False),
         ("％_", False),
         ("%", False),
@@ -130,6 +132,39 @@ async def test_a_flat_is_found_by_a_part_of_its_name(house, client, typed, found
     assert bool(answer["flats"]) is found
     page = await (await client.get("/households", params={"search": typed})).text()
     assert ("302室" in page) is found
+
+
+async def test_a_search_that_finds_more_than_is_listed_says_so(house, client):
+    await sign_in(client)
+    await house.places()
+    async with house.tenancy.transaction() as tx:
+        for number in range(101, 301):
+            await house.tenancy.places.put_flat(tx, COMMITTEE, f"B1-1-{number}", "B1-1", f"{number}室")
+    assert "还有更多，这里只列出最相近的 200 套" in await see(client, "/households?search=1单元")
+    narrower = await see(client, "/households?search=1单元 299")
+    assert "299室" in narrower and "还有更多" not in narrower
+    answer = await (await client.get("/api/tenancy/flats", params={"limit": "201"})).json()
+    assert (len(answer["flats"]), answer["next"], answer["more"]) == (201, None, False)
+    answer = await (await client.get("/api/tenancy/flats", params={"limit": "200"})).json()
+    assert (answer["next"], answer["more"]) == ("B1-1-300", True)
+
+
+async def test_that_no_flat_is_vacant_is_said_as_that(house, client):
+    await sign_in(client)
+    await household(house)
+    vacant = await see(client, "/households?vacant=true")
+    assert "没有空置的房屋" in vacant and "没有房屋" not in vacant
+
+
+async def test_buildings_stand_as_people_count_them(house, client):
+    await sign_in(client)
+    async with house.tenancy.transaction() as tx:
+        for building in ("10", "2", "1", "B"):
+            await house.tenancy.places.put_building(tx, COMMITTEE, building, f"{building}栋")
+            await house.tenancy.places.put_unit(tx, COMMITTEE, f"{building}-1", building, "1单元")
+            await house.tenancy.places.put_flat(tx, COMMITTEE, f"{building}-1-1", f"{building}-1", "1室")
+    page = await see(client, "/households")
+    assert re.findall(r"building=(\w+)", page) == ["1", "2", "10", "B"]
 
 
 async def test_the_flat_whose_own_number_was_typed_comes_first(house, client):
@@ -602,6 +637,35 @@ async def test_every_word_of_the_pages_stands_in_both_catalogues(house, language
     assert len(keys) > 60
     for key in sorted(keys):
         assert house.messages.find(language, key), key
+
+
+async def test_a_household_whose_lease_is_over_does_not_look_as_if_it_came_in(house, client):
+    flat, home, member = await household(house, last_day=date(2026, 3, 20))
+    house.time = at("2026-04-10 10:00")
+    await sign_in(client)
+    await house.do("households", "set_member", member, Role.CO_APPLICANT, None)
+    page = await see(client, f"/households/{flat}")
+    assert '<span class="mark bad">' in page and "至 2026-03-21 08:00" in page
+    assert "门禁卡 · 已过期" in page and "门禁卡 · 正常" not in page
+    extend = f"/api/tenancy/households/{home}/extend"
+    answer = await send(client, f"/households/{flat}", extend, last_day="2026-04-09")
+    assert "这一天已经过去" in unescape(await answer.text())
+
+
+async def test_the_committee_makes_the_accounts_of_landlords_and_tenants_and_reads_their_numbers(
+    house, client
+):
+    await sign_in(client)
+    page = await see(client, "/accounts")
+    (for_accounts, for_tokens) = re.findall(r'<select name="role">(.*?)</select>', page)
+    assert 'value="landlord"' in for_accounts and 'value="tenant"' in for_accounts
+    assert "landlord" not in for_tokens and "tenant" not in for_tokens
+    given = {"name": "ben", "role": "landlord", "password": PASSWORD}
+    assert (await send(client, "/accounts", "/api/accounts", **given)).status == 200
+    (made,) = [one for one in await house.accounts.list() if one.name == "ben"]
+    assert f"房东 · 账号编号 {made.id}" in await see(client, "/accounts")
+    answer = await client.put("/api/tenancy/landlords/FD-8", json={"account": made.id})
+    assert answer.status == 200
 
 
 async def test_the_right_that_ends_first_is_named():

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from menwei import IdentifierTaken
+from menwei import FOREVER, IdentifierTaken, NewCredential, NewPerson, RightsError
 from menwei.model import Reason
 from menwei_tenancy.tables import CardKind
 from menwei_tenancy.terms import Role
@@ -153,3 +153,88 @@ async def test_who_is_removed_by_the_privacy_desk_leaves_no_row_behind(house):
     assert await house.tenancy.forget_removed() == 2
     with pytest.raises(TenancyError, match="no_household"):
         await house.ask("households", "household", household)
+
+
+# ------------------------------------------------------------------------ cards that may come back with an undo
+
+
+async def checked_out(house) -> tuple[int, int]:
+    """A household that left at ten o'clock with its card, and a member of another flat's: (household, member)."""
+    flat = await house.places()
+    household, member = await house.living(flat)
+    await house.do("passes", "give", member, LIN)
+    _, other = await house.living(flat)
+    await house.do("households", "check_out", household)
+    return household, other
+
+
+async def given(house, way: str, other: int) -> None:
+    """The card is given to the member of the other household, or to somebody else, in one of the ways there are."""
+    who = (await house.ask("households", "member", other)).holder
+    if way == "member":
+        await house.do("passes", "give", other, LIN)
+    elif way == "collected":
+        await house.collect(other, LIN)
+    elif way == "desk":
+        await house.people.add_credential(who, [LIN], profiles=["residents"], actor=house.ACTOR)
+    elif way == "one more":
+        credential = await house.do("passes", "give", other, WANG)
+        await house.people.add_identifier(credential, LIN, actor=house.ACTOR)
+    elif way == "newcomer":
+        await house.people.add("张", cards=[LIN], profiles=["residents"], actor=house.ACTOR)
+    else:
+        entered = NewCredential((LIN,), ("residents",), house.clock.now(), FOREVER)
+        await house.people.add_many([NewPerson("张", credentials=(entered,))], actor=house.ACTOR)
+
+
+WAYS = ("member", "collected", "desk", "one more", "newcomer", "list")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_card_is_nobody_elses_while_the_check_out_that_ended_it_can_be_undone(house, way):
+    household, other = await checked_out(house)
+    owner = house.rights.snapshot.find(house.line.hashes.digest(LIN)).holder
+    house.time += 599
+    with pytest.raises(RightsError) as refused:
+        await given(house, way, other)
+    assert (refused.value.says, refused.value.values) == ("tenancy.may_come_back", {"time": "10:10"})
+    await house.do("households", "undo", household)
+    assert house.opens(LIN)
+    assert house.rights.snapshot.find(house.line.hashes.digest(LIN)).holder == owner
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_from_the_minute_it_says_the_card_is_free(house, way):
+    _, other = await checked_out(house)
+    house.time = at("2026-03-02 10:10")
+    await given(house, way, other)
+    assert house.opens(LIN)
+
+
+async def test_a_card_that_is_free_is_said_to_be_from_the_next_whole_minute_on(house):
+    house.time = at("2026-03-02 10:00:30")
+    _, other = await checked_out(house)
+    with pytest.raises(RightsError) as refused:
+        await given(house, "member", other)
+    assert refused.value.values == {"time": "10:11"}
+
+
+async def test_whoever_moves_within_the_site_takes_their_card_along_at_once(house):
+    flat = await house.places()
+    household, member = await house.living(flat)
+    await house.do("passes", "give", member, LIN)
+    holder = (await house.ask("households", "member", member)).holder
+    await house.do("households", "check_out", household)
+    second = await house.do("households", "move_in", flat)
+    moved = await house.do("households", "add_member", second, Role.LESSEE, holder=holder)
+    await house.do("passes", "give", moved, LIN)
+    assert house.opens(LIN)
+
+
+async def test_a_card_that_its_holder_gave_back_is_free_at_once(house):
+    flat = await house.places()
+    _, member = await house.living(flat)
+    _, other = await house.living(flat)
+    await house.do("passes", "end", await house.do("passes", "give", member, LIN))
+    await house.do("passes", "give", other, LIN)
+    assert house.opens(LIN)

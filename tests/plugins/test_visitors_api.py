@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -85,6 +86,19 @@ async def test_a_resident_neither_invites_for_nor_sees_nor_ends_what_is_another_
     assert await house.passes(made["code"])
 
 
+async def test_nobody_is_given_another_flats_code_for_a_number_they_guessed(house, client):
+    await sign_in(client)
+    lin = await resident(house, client, "lin", FLAT)
+    wang = await resident(house, client, "wang", "B1-1-401")
+    made = await send(lin, "POST", "/passes", {"external_id": "1"})
+    courier = await send(client, "POST", "/couriers", {"external_id": "c1"})
+    for guessed in ("1", "c1"):
+        own = await send(wang, "POST", "/passes", {"external_id": guessed})
+        assert (own["flat"], own["id"] in (made["id"], courier["id"])) == ("B1-1-401", False)
+    at_desk = await send(client, "POST", "/passes", {"flat": "B1-1-401", "external_id": "1"})
+    assert at_desk["flat"] == "B1-1-401"
+
+
 async def test_a_resident_without_a_flat_invites_nobody(house, client):
     await sign_in(client)
     nobody = await resident(house, client, "nobody", "")
@@ -109,6 +123,14 @@ async def test_only_the_desk_gives_courier_passes_and_waits_for_cards_and_only_t
         other = TestClient(client.server, cookie_jar=CookieJar(unsafe=True))
         await sign_in(other, role)
         await send(other, "POST", "/passes", {"flat": FLAT}, 403)
+
+
+async def test_a_guard_is_offered_the_reader_of_the_desk_first(house, client):
+    await sign_in(client, "guard")
+    page = await (await client.get("/visitors", headers={"Accept-Language": "zh-CN"})).text()
+    offered = re.findall(r'<option value="(board/[a-z]+)">([^<]+)<', page)
+    assert offered[0] == ("board/desk", "发卡读卡器 board/desk")
+    assert ("board/in", "小区门 · 进") in offered
 
 
 async def test_a_guard_lets_a_visitor_touch_their_id_card_at_a_reader(house, client):

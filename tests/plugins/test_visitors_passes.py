@@ -190,6 +190,20 @@ async def test_the_same_external_id_is_the_same_pass(house: VisitorsHouse):
     assert (await house.invite(external_id="app-7")).day.isoformat() == "2026-03-03"
 
 
+async def test_the_same_external_id_for_another_flat_or_a_courier_is_a_pass_of_its_own(house: VisitorsHouse):
+    same = "1"
+    ours, theirs = await house.invite(external_id=same), await house.invite("B1-2-101", external_id=same)
+    courier = await house.courier(external_id=same)
+    assert (ours.flat, theirs.flat, courier.flat) == (FLAT, "B1-2-101", "")
+    assert len({house.digits(given) for given in (ours, theirs, courier)}) == 3
+    assert await house.courier(external_id=same) == courier
+
+
+async def test_a_flat_and_an_external_id_never_read_like_another_flats(house: VisitorsHouse):
+    theirs = await house.invite("B1-2-1/7", external_id="8")
+    assert (await house.invite("B1-2-1", external_id="7/8")).id != theirs.id
+
+
 async def test_two_visitors_never_have_the_same_digits(house: VisitorsHouse, monkeypatch):
     monkeypatch.setattr("menwei_visitors.service.new_id", iter((11, 12)).__next__)
     codes = house.visitors.codes

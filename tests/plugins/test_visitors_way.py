@@ -8,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import CookieJar
+from aiohttp.test_utils import TestClient, TestServer
 
+from menwei import CredentialIdentifier
+from menwei.web import application
 from menwei_tenancy.words import TenancyError
 from menwei_visitors.words import VisitorError
-from visitors_house import FLAT, VisitorsHouse
+from small_house import HOUSE, sign_in
+from tenancy_house import COMMITTEE
+from visitors_house import FLAT, VisitorsHouse, card
 
 
 @asynccontextmanager
@@ -74,6 +80,55 @@ async def test_a_flat_the_tenancy_does_not_know_is_refused_also_without_ways(tmp
         with pytest.raises(VisitorError) as refused:
             await house.invite("B1-1-999")
         assert refused.value.says == "visitors.unknown_flat"
+
+
+@pytest.mark.parametrize(
+    "said", [FLAT, "1号楼1单元302室", "1号楼 302", "１号楼 １单元 ３０２室", "302", " 302室 "]
+)
+async def test_the_desk_calls_a_flat_as_the_pages_do(tmp_path, said):
+    async with house_of(tmp_path) as house:
+        assert await house.visitors.meant(said) == FLAT
+
+
+async def test_a_flat_that_one_of_several_may_be_is_not_guessed(tmp_path):
+    async with house_of(tmp_path) as house:
+        async with house.tenancy.transaction() as tx:
+            await house.tenancy.places.put_building(tx, COMMITTEE, "B2", "2号楼")
+            await house.tenancy.places.put_unit(tx, COMMITTEE, "B2-1", "B2", "1单元")
+            await house.tenancy.places.put_flat(tx, COMMITTEE, "B2-1-302", "B2-1", "302室")
+        with pytest.raises(VisitorError) as refused:
+            await house.visitors.meant("302")
+        assert refused.value.says == "visitors.several_flats"
+        assert refused.value.values == {"count": "2", "flats": "B1-1-302, B2-1-302"}
+        assert await house.visitors.meant("2号楼302") == "B2-1-302"
+
+
+@pytest.mark.parametrize("said", ["30", "1号楼", "1单元", "3号楼302", "%"])
+async def test_a_part_of_a_flats_name_is_not_the_flat(tmp_path, said):
+    async with house_of(tmp_path) as house:
+        with pytest.raises(VisitorError) as refused:
+            await house.visitors.meant(said)
+        assert refused.value.says == "visitors.unknown_flat"
+
+
+async def test_a_flat_nobody_finds_is_refused_before_a_card_is_touched(tmp_path, monkeypatch):
+    async with house_of(tmp_path) as house:
+        app = application(house, [route for plugin in house.plugins.values() for route in plugin.routes])
+        app[HOUSE] = house
+        asked = []
+
+        async def capture(_people: Any, reader: str, seconds: int) -> CredentialIdentifier:
+            asked.append(reader)
+            return card("A1A1A1A1")
+
+        monkeypatch.setattr(type(house.visitors.context.people), "capture", capture)
+        async with TestClient(TestServer(app, host="127.0.0.1"), cookie_jar=CookieJar(unsafe=True)) as client:
+            await sign_in(client, "guard")
+            wrong = {"flat": "1号楼 999", "reader": "board/in"}
+            answer = await client.post("/api/visitors/cards", json=wrong)
+            assert ((await answer.json())["error"], asked) == ("visitors.unknown_flat", [])
+            answer = await client.post("/api/visitors/cards", json=wrong | {"flat": "１号楼 ３０２"})
+            assert ((await answer.json())["flat"], asked) == (FLAT, ["board/in"])
 
 
 async def test_a_house_without_any_way_is_a_repair_unless_the_tenancy_knows_them(tmp_path):

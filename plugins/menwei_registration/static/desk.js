@@ -20,7 +20,9 @@ class Register extends Capture {
     this.find.addEventListener("keydown", (event) => this.key(event));
     this.list.addEventListener("click", (event) => this.choose(event.target.closest("[role=option]")?.flat));
     this.form.addEventListener("change", () => this.fit());
-    this.form.addEventListener("keydown", (event) => { if (event.key === "Escape") this.otherFlat(); });
+    this.form.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.isComposing) this.otherFlat(); // an input method shuts its own list so
+    });
     this.form.elements.name.addEventListener("input", () => this.forgetDocument());
     this.querySelector("[data-other]").addEventListener("click", () => this.otherFlat());
     this.document_?.addEventListener("read", (event) => this.read(event.detail));

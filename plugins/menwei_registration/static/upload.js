@@ -68,6 +68,9 @@ class Upload extends HTMLElement {
     this.found = found;
     this.result.hidden = false;
     this.querySelector("[data-summary]").textContent = fill(this.dataset.found, found);
+    const added = this.querySelector("[data-new-places]"), names = found.new.slice(0, SHOWN).join(this.dataset.comma);
+    added.hidden = found.new.length === 0;
+    added.textContent = fill(this.dataset.new, { count: found.new.length, names });
     this.table("faults", found.faults, ["row", "column", "message"]);
     this.table("likely", found.likely, ["row", "message"]);
     this.enter.hidden = found.faults.length > 0;
