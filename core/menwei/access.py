@@ -146,7 +146,7 @@ class Line:
         if point is None:  # taken off the config meanwhile: there is nobody to tell
             return
         self.show(request.access_point, Feedback(FeedbackKind.DENIED, check.says))
-        self.journal.post(self._entry(point, verdict, request))
+        self.journal.post(self._entry(point, verdict, None))  # what the request says may be the very fault
 
     def _refuse(self, point: AccessPoint, verdict: Verdict, request: Request) -> Verdict:
         self.journal.post(self._entry(point, verdict, request))

@@ -24,6 +24,7 @@ import structlog
 import typer
 from sqlalchemy import MetaData
 
+from menwei import schema
 from menwei.context import Config
 from menwei.hookspecs import PROJECT, Hooks
 from menwei.manifest import Explained, Failure, Found, Manifest, installed
@@ -261,6 +262,13 @@ class _Registration:
             self._fail(
                 "plugin.undeclared", "register_schema", permission="tables: [" + ", ".join(strangers) + "]"
             )
+            return None
+        own = f"{self.manifest.name}_"
+        core = schema.metadata.tables
+        foreign = sorted(name for name in answer.tables if not name.startswith(own) or name in core)
+        if foreign:  # the core's, or another plugin's: rights are given by their one writer alone
+            error = f"{', '.join(foreign)}: a table of a plugin is called {own}…"
+            self._fail("plugin.schema", "register_schema", error=error)
             return None
         try:
             check_declared(answer)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import structlog
 
+from menwei.announcement import clean
 from menwei.model import Check, Reason
 from menwei.patience import Ended, NotAwaitable, all_within
 from menwei.plugin import PASS, Passage, Policy, Refuse
@@ -18,6 +19,9 @@ BUDGET = 0.2
 """Seconds for all policies of a passage together: a person at a door notices more."""
 TRIP_AFTER = 3
 """Time-outs in a row after which a policy is not waited for any more."""
+
+LONGEST = 500
+"""Characters of a refusal's detail that are kept."""
 
 _SAYS_BROKEN = "door.policy_failed"
 
@@ -81,8 +85,8 @@ class Panel:
         if ended.error is None and not ended.late:
             if ended.value is PASS:
                 return None
-            if isinstance(ended.value, Refuse):
-                return Check(ended.value.reason, ended.value.says, by=name, detail=ended.value.detail)
+            if (refusal := _refusal(ended.value)) is not None:
+                return replace(refusal, by=name)
         detail = _describe(ended)
         log.error(
             "policy did not answer as it must; the passage is denied",
@@ -122,6 +126,16 @@ class Panel:
             log.info("policy answers again", policy=name)
 
 
+def _refusal(answer: object) -> Check | None:
+    """The check that a `Refuse` stands for, fit to be kept and shown; None for anything else, and for one whose parts are
+    not what they must be."""
+    if not isinstance(answer, Refuse) or not isinstance(answer.reason, Reason):
+        return None
+    if not isinstance(answer.says, str) or not isinstance(answer.detail, str):
+        return None
+    return Check(answer.reason, clean(answer.says, LONGEST), detail=clean(answer.detail, LONGEST))
+
+
 def _describe(ended: Ended) -> str:
     """For the journal, which keeps it for ever: by type, because what a plugin says may name somebody."""
     if ended.error is not None:
@@ -129,4 +143,6 @@ def _describe(ended: Ended) -> str:
         return f"{kind}: {ended.error}" if isinstance(ended.error, NotAwaitable) else kind
     if ended.late:
         return f"no answer in time ({ended.seconds * 1000:.0f} ms)"
+    if isinstance(ended.value, Refuse):
+        return "answered with a Refuse whose reason is no Reason, or whose says or detail is no text"
     return f"answered with {type(ended.value).__name__}, which is neither PASS nor Refuse"

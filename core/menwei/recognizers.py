@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from menwei.access import READ_LIFETIME, READ_LIFETIME_ELSE
+from menwei.announcement import clean
 from menwei.context import Clock, Repair
 from menwei.decide import Times as Schedules
 from menwei.decide import View, level_in_force
@@ -45,6 +46,8 @@ LONGEST = 512
 """Characters of a recognised value; a QR code may say more, and then it is none of ours."""
 UNKNOWN_SHOWN = 3.0
 """Seconds for which a door says that somebody is not registered, and does not say it again."""
+LIVENESS = 32
+"""Characters of what a recognizer says of liveness that are kept."""
 LONGEST_PROMPT = 30.0
 """Seconds for which a recognizer may ask somebody at a door to do something."""
 LOADING = Times(loading=180.0)
@@ -285,9 +288,12 @@ class Reports:
 
 
 def _evidence(name: str, recognition: Recognition) -> tuple[tuple[str, str | float], ...]:
-    found: list[tuple[str, str | float]] = [("recognizer", name), ("score", round(recognition.score, 4))]
-    if recognition.liveness:
-        found.append(("liveness", recognition.liveness[:32]))
+    score = float(recognition.score)  # of numpy too, which JSON does not know
+    found: list[tuple[str, str | float]] = [("recognizer", name)]
+    if math.isfinite(score):
+        found.append(("score", round(score, 4)))
+    if liveness := clean(recognition.liveness, LIVENESS):
+        found.append(("liveness", liveness))
     return tuple(found)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from menwei.forms import Missing, missing, read_sides
@@ -27,7 +28,8 @@ EXTENDED_RELEASE, EXTENDED_OPEN, PRE_ALARM = 15.0, 60.0, 10.0
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One place with its doors. `readers` and `locks` are by (device id, name on that device)."""
+    """One place with its doors. `readers` and `locks` are by (device id, name on that device). Plugins are shown the same
+    mappings that the line decides by: they cannot be changed."""
 
     id: str
     name: str
@@ -54,17 +56,17 @@ def build_site(config: Settings) -> Site:
         name=config.site.name,
         zone=ZoneInfo(config.site.time_zone),
         language=config.site.language,
-        doors=doors,
-        access_points=points,
-        readers={reader: point.id for point in points.values() for reader in point.readers},
-        locks={(door.device, door.lock): door.id for door in doors.values()},
+        doors=MappingProxyType(doors),
+        access_points=MappingProxyType(points),
+        readers=MappingProxyType({reader: point.id for point in points.values() for reader in point.readers}),
+        locks=MappingProxyType({(door.device, door.lock): door.id for door in doors.values()}),
         profiles=tuple(
             AccessProfile(
                 id, tuple(AccessRule(frozenset(rule.access_points), rule.schedule) for rule in rules)
             )
             for id, rules in config.profiles.items()
         ),
-        schedules={id: section.spec() for id, section in config.schedules.items()},
+        schedules=MappingProxyType({id: section.spec() for id, section in config.schedules.items()}),
     )
 
 

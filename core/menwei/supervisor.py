@@ -13,17 +13,21 @@ import asyncio
 import random
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
 import structlog
 
+from menwei.announcement import clean
 from menwei.context import AuthFailed, NotReady, Repair
 from menwei.model import DeviceInfo
 from menwei.plugin import Driver
 
 log = structlog.get_logger(__name__)
+
+LONGEST_TEXT = 500
+"""Characters of what a device or its driver says in words that are kept."""
 
 
 class DeviceState(StrEnum):
@@ -259,7 +263,7 @@ class Supervisor:
         def announce(info: DeviceInfo) -> None:
             if not alive:  # a driver that was left behind must not speak for its successor
                 return
-            device.info, device.tries = info, 0
+            device.info, device.tries = _vetted(info), 0
             ready.set()
             self._turn(device, DeviceState.READY)
 
@@ -327,6 +331,7 @@ class Supervisor:
         return min(times.wake, delay), delay
 
     def _turn(self, device: _Device, state: DeviceState, text: str = "") -> None:
+        text = clean(text, LONGEST_TEXT)
         if (device.state, device.text) == (state, text):
             return
         device.state, device.text = state, text
@@ -342,6 +347,24 @@ class Supervisor:
                     error=_describe(error),
                     trace=_trace(error),
                 )
+
+
+def _vetted(info: DeviceInfo) -> DeviceInfo:
+    """What a device says of itself, fit to be shown. Raises `TypeError`, in the driver, for what is no `DeviceInfo`."""
+    if not isinstance(info, DeviceInfo):
+        raise TypeError(f"ready() takes a DeviceInfo, not {type(info).__name__}")
+    parts = {name: getattr(info, name) for name in ("locks", "readers", "documents", "cardless")}
+    for name, part in parts.items():
+        if not isinstance(part, tuple | list) or not all(isinstance(one, str) for one in part):
+            raise TypeError(f"DeviceInfo.{name} is a tuple of names")
+    return replace(
+        info,
+        id=clean(info.id),
+        model=clean(info.model),
+        version=clean(info.version),
+        details={clean(key): clean(value, LONGEST_TEXT) for key, value in info.details.items()},
+        **{name: tuple(clean(one) for one in part) for name, part in parts.items()},
+    )
 
 
 class DriverStopped(Exception):

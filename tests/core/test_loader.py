@@ -199,7 +199,7 @@ TABLES = """
 from sqlalchemy import Column, Integer, MetaData, Table
 
 metadata = MetaData()
-Table("visits", metadata, Column("id", Integer, info={info}), info={{"subject": "holder"}})
+Table({table!r}, metadata, Column("id", Integer, info={info}), info={{"subject": "holder"}})
 
 
 @hookimpl
@@ -212,17 +212,29 @@ DECLARED = '{"personal": False, "retention": "passages"}'
 @pytest.mark.parametrize(
     ("info", "permissions", "said"),
     [
-        (DECLARED, "tables: [visits]", ""),
-        ("{}", "tables: [visits]", "visits.id"),
-        (DECLARED, "pages: true", "tables: [visits]"),
+        (DECLARED, "tables: [visits_all]", ""),
+        ("{}", "tables: [visits_all]", "visits_all.id"),
+        (DECLARED, "pages: true", "tables: [visits_all]"),
     ],
 )
 def test_a_table_is_loaded_only_when_it_is_declared(plugins, info, permissions, said):  # noqa: F811
     manifest = MANIFEST.format(name="visits") + f"permissions: {{{permissions}}}\n"
-    plugins.package("menwei_visits", TABLES.format(info=info), manifest=manifest)
+    plugins.package("menwei_visits", TABLES.format(table="visits_all", info=info), manifest=manifest)
     plugin = one("visits")
     assert (plugin.schema is None) is bool(said)
     assert said in plugin.error
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("visits", "credentials"), ("visits", "tenancy_members"), ("credential", "credential_profiles")],
+)
+def test_the_cores_tables_and_those_of_others_are_nobodys_to_declare(plugins, name, table):  # noqa: F811
+    manifest = MANIFEST.format(name=name) + f"permissions: {{tables: [{table}]}}\n"
+    plugins.package(f"menwei_{name}", TABLES.format(table=table, info=DECLARED), manifest=manifest)
+    plugin = one(name)
+    assert plugin.schema is None
+    assert table in plugin.error
 
 
 def test_the_table_of_plugins_shows_state_error_and_permissions(plugins):  # noqa: F811

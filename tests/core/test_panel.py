@@ -10,7 +10,7 @@ import pytest
 
 from menwei.context import Config
 from menwei.model import Check, Credential, CredentialState, IdentifierType, Reason
-from menwei.panel import Panel
+from menwei.panel import LONGEST, Panel
 from menwei.plugin import PASS, Passage, Policy, Refuse
 
 CREDENTIAL = Credential(
@@ -87,6 +87,10 @@ async def test_all_refusals_are_kept_in_configured_order():
         asyncio.CancelledError(),
         SystemExit(0),
         KeyboardInterrupt(),
+        Refuse("a", None),
+        Refuse("a", "Other"),
+        Refuse(["a"]),
+        Refuse("a", detail={"who": "lin"}),
     ],
     ids=lambda answer: re.sub(r" at 0x\w+", "", repr(answer)),
 )
@@ -94,6 +98,12 @@ async def test_whatever_is_not_PASS_is_a_denial_that_names_the_policy(answer):
     (check,) = await ask(Scripted(of(answer)))
     assert (check.reason, check.by, check.says) == (Reason.OTHER, "p0", "door.policy_failed")
     assert check.detail
+
+
+async def test_of_a_refusal_is_kept_what_can_be_shown():
+    (check,) = await ask(Scripted(of(Refuse("a", detail="\x1b[31m\udcff" + "long " * 10_000))))
+    assert check.detail.startswith("[31mlong")
+    assert len(check.detail) == LONGEST
 
 
 async def test_what_a_policy_says_as_it_fails_is_not_kept_with_the_denial():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
@@ -142,6 +143,24 @@ async def test_the_record_says_by_what_and_how_surely_the_person_was_recognised(
         await until(lambda: it.site.board.pulses)
         (entry,) = await it.decided("AccessGranted")
         assert entry.data["recognition"] == {"recognizer": "it", "score": 0.8765, "liveness": "head_turn"}
+
+
+@pytest.mark.parametrize(
+    ("score", "liveness", "kept"),
+    [
+        (Decimal("0.5"), "", {"score": 0.5}),
+        (float("nan"), "\udcff", {}),
+        (float("inf"), "a\x00b", {"liveness": "ab"}),
+    ],
+)
+async def test_what_a_recognizer_says_oddly_neither_stops_the_door_nor_is_kept(
+    tmp_path, score, liveness, kept
+):
+    async with watched(tmp_path) as it:
+        it.see(LIN_FACE, score=score, liveness=liveness)
+        await until(lambda: it.site.board.pulses)
+        (entry,) = await it.decided("AccessGranted")
+        assert entry.data["recognition"] == {"recognizer": "it", **kept}
 
 
 async def test_a_recognizer_cannot_claim_a_card(tmp_path):

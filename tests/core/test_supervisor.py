@@ -1,13 +1,14 @@
 """One supervisor task a device: visible states, patience that fits the trouble, nothing one driver does stops another."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from menwei.context import AuthFailed, NotReady
 from menwei.model import DeviceInfo
-from menwei.supervisor import DeviceState, Supervised, Supervisor, Times
+from menwei.supervisor import LONGEST_TEXT, DeviceState, Supervised, Supervisor, Times
 
 QUICK = Times(first_retry=0.01, longest_retry=0.05, fault_retry=0.02, auth_retry=0.05, auth_wake=0.0, wake=0.0, loading=0.2, ending=0.1)  # fmt: skip
 PATIENT = Times(
@@ -222,6 +223,32 @@ async def test_a_driver_that_ends_its_task_by_force_stops_nobody(error):
         await watched.turned("gate", DeviceState.FAILED, "the driver")
         await watched.turned("gate", DeviceState.READY)
         assert watched.supervisor.state("other") is DeviceState.READY
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["board", None, replace(INFO, locks=None), replace(INFO, readers=("in", 1)), replace(INFO, locks="12")],
+)
+async def test_what_a_driver_says_of_its_device_must_be_a_device_info(said):
+    async def life(ready):
+        ready(said)
+        await asyncio.Event().wait()
+
+    async with Watched(gate=Device(life)) as watched:
+        await watched.turned("gate", DeviceState.FAILED, "TypeError")
+        assert watched.supervisor.info("gate") is None
+
+
+async def test_what_a_device_says_in_words_can_be_shown():
+    async def life(ready):
+        ready(replace(INFO, model="Gate\x1b[2J\udcff", details={"note": "a\nb" * 10_000}))
+        raise NotReady("\udcff lost" + "!" * 10_000)
+
+    async with Watched(gate=Device(life)) as watched:
+        await watched.turned("gate", DeviceState.RETRYING, "lost")
+        assert watched.supervisor.info("gate").model == "Gate[2J"
+        assert len(watched.supervisor.info("gate").details["note"]) == LONGEST_TEXT
+        assert len(watched.supervisor.text("gate")) == LONGEST_TEXT
 
 
 async def test_a_driver_that_cancels_its_own_task_stops_nobody():
