@@ -57,6 +57,8 @@ def spans(text: str, zone: ZoneInfo, begin: date, end: date) -> list[tuple[datet
         raise CalendarError("schedule.ical_too_often", frequency=match[1].upper())
     if unfolded.upper().count("BEGIN:VEVENT") > EVENTS:
         raise CalendarError("schedule.ical_too_many", limit=str(EVENTS))
+    if text.lstrip().upper().startswith("BEGIN:VEVENT"):  # events alone, as an installer writes them
+        text = f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//menwei//\r\n{text.strip()}\r\nEND:VCALENDAR\r\n"
     try:
         calendar = Calendar.from_ical(text)
         if calendar.name != "VCALENDAR":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -84,6 +85,12 @@ def show(
         )
 
 
+def _new(to: Path | None) -> BinaryIO:
+    """A file that only its owner may read: with `--who` it says who was where. Raises `FileExistsError`."""
+    assert to is not None
+    return os.fdopen(os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb")
+
+
 def _moment(entry: Mapping[str, Any]) -> str:
     """When it was, to the second, in the site's time and with its distance from UTC."""
     return datetime.fromisoformat(entry["time"]).isoformat(" ", "seconds")
@@ -105,16 +112,16 @@ def export(
     }
 
     async def write() -> int:
-        count = 0
+        count, file = 0, None if to else sys.stdout.buffer
         async with _api(existing(config)) as api:
-            file = to.open("xb") if to else sys.stdout.buffer
             try:
                 async for line in api.lines("/api/journal/export", body):
+                    file = file or _new(to)  # not before: a refusal leaves no empty file
                     file.write(line)
                     count += 1
-                file.flush()
+                (file or _new(to)).flush()
             finally:
-                if to:
+                if to and file is not None:
                     file.close()
         return count
 

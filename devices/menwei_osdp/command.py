@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from menwei.cli import fail, say
+from menwei.cli import fail, language
+from menwei.messages import Messages
 from menwei_osdp.pairing import LONGEST, Paired, Waiting, new_key, pair
 from menwei_osdp.port import Port
 from menwei_osdp.trouble import PortTrouble
@@ -37,14 +38,14 @@ def pair_reader(
             paired = pair(wire, address, key, minutes * 60, lambda trouble: _tell(trouble, address))
     except PortTrouble as trouble:
         raise fail(
-            say(f"osdp.repair.{trouble.kind}", **({"port": port, "detail": ""} | trouble.values))
+            _words(f"osdp.repair.{trouble.kind}", **({"port": port, "detail": ""} | trouble.values))
         ) from trouble
     _report(paired, name, address, key)
 
 
 def _report(paired: Paired, name: str, address: int, key: bytes) -> None:
     if paired.identity is None and not paired.key_sent:
-        raise fail(say("osdp.pair.failed"))
+        raise fail(_words("osdp.pair.failed"))
     if paired.identity is None:
         _say("osdp.pair.unsure")
     else:
@@ -59,4 +60,11 @@ def _tell(trouble: Waiting, address: int) -> None:
 
 
 def _say(key: str, **values: object) -> None:
-    typer.echo(say(key, **values), err=True)
+    typer.echo(_words(key, **values), err=True)
+
+
+def _words(key: str, **values: object) -> str:
+    """A sentence of this package's catalogue, which no site has loaded for a command."""
+    messages = Messages()
+    messages.add("menwei_osdp")
+    return messages.t(language(), key, **values)

@@ -157,6 +157,13 @@ def test_a_repeated_event_holds_but_not_on_its_exceptions() -> None:
     assert times.allows("s", at("2026-09-21T09:00")) is False
 
 
+def test_events_written_alone_are_a_calendar() -> None:
+    alone = event(":20260907T070000", ":20260907T090000", "RRULE:FREQ=WEEKLY;BYDAY=MO")
+    times = compiled(s=ScheduleSpec(ical=f"\n{alone}\n{alone}"))
+    assert times.allows("s", at("2026-09-14T08:00")) is True
+    assert times.allows("s", at("2026-09-14T10:00")) is False
+
+
 def test_an_event_in_another_zone_is_moved_to_the_site_s_wall_clock() -> None:
     times = compiled(
         s=calendar(event(";TZID=America/New_York:20260907T200000", ";TZID=America/New_York:20260907T210000"))

@@ -175,6 +175,8 @@ async def test_a_paired_reader_has_a_key_of_its_own_and_works_with_it() -> None:
         assert await peers.key(1) == found[1]
         assert bytes.fromhex(found[1]) != DEFAULT_KEY
         assert found[1] not in err
+        assert tap.host_path in err  # in sentences, and not in their keys
+        assert "osdp." not in err
         await OsdpBus.probe(settings(tap.host_path, **{"in": {"address": 1, "key": found[1]}}))
 
 

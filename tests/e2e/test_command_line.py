@@ -109,6 +109,9 @@ async def test_a_query_by_person_needs_a_reason_and_is_recorded(program):
     assert "--reason" in await program.said("journal", "show", "--holder", str(holder), code=1)
     await program("journal", "show", "--holder", str(holder), "--reason", "asked at the desk")
     await program("journal", "export", "--reason", "backup", "--to", "out.jsonl", "--who")
+    assert (program.folder / "out.jsonl").stat().st_mode & 0o777 == 0o600
+    await program("journal", "export", "--reason", "x", "--to", "no.jsonl", code=1)  # too short a reason
+    assert not (program.folder / "no.jsonl").exists()
     entries = [json.loads(line) for line in (program.folder / "out.jsonl").read_text("utf-8").splitlines()]
     looks = [entry for entry in entries if entry["data"].get("action") == "journal.by_holder"]
     assert [entry["personal"]["reason"] for entry in looks] == ["asked at the desk"]
