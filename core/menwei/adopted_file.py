@@ -10,7 +10,7 @@ import fcntl
 import os
 import tempfile
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,20 @@ from typing import Any
 import yaml
 
 from menwei import yamlfile
-from menwei.config import ADOPTED, data_folder, load
+from menwei.config import ADOPTED, Loaded, data_folder, load
 from menwei.manifest import Explained, Failure
 from menwei.problems import Place
 
 HEADER = """\
-# Written by `menwei adopt` and `menwei forget`; read together with config.yaml.
+# Written by `menwei adopt` and the installer's page; read together with config.yaml.
 # You may edit it: your comments and order are kept. Secrets are in secrets.yaml in the data folder.
+# To take a device out, delete it and its doors here and start the program again.
 """
 SECRETS_HEADER = (
     "# Secrets of adopted devices, written by `menwei adopt`. Only the program's user may read this file.\n"
 )
+UNFINISHED = ".unfinished"
+"""How the name of a new file ends until it is in its place; a swap file of an editor is called otherwise."""
 
 
 class AdoptionError(Exception):
@@ -58,10 +61,14 @@ class Secret:
 
 
 class Adopted:
-    """The `adopted.yaml` beside a `config.yaml`. Every method blocks on the disk: call them in a thread."""
+    """The `adopted.yaml` beside a `config.yaml`. Every method blocks on the disk: call them in a thread.
 
-    def __init__(self, config: Path) -> None:
+    `read` is what reads the config, as `config.load` does: a running site has more to say against one.
+    """
+
+    def __init__(self, config: Path, read: Callable[..., Loaded] = load) -> None:
         self.config = config
+        self._read = read
         self.path = config.with_name(ADOPTED)
         self.secrets = data_folder(config, yamlfile.read(config).data or {}) / "secrets.yaml"
 
@@ -79,8 +86,8 @@ class Adopted:
             raise AdoptionError.of(failures)
 
     def add(self, sections: Mapping[str, Mapping[str, Any]], secrets: Mapping[str, str]) -> None:
-        """Add entries by section. Raises `AdoptionError` when one is there already, or when the config would be worse
-        with them; then nothing has changed."""
+        """Add entries by section. Raises `AdoptionError` when one is there already, or when the config has any mistake
+        with them: nobody could use it then, nor what was added. Then nothing has changed."""
         with self._turn():
             self.refuse_known({section: list(entries) for section, entries in sections.items()})
             text = self._text()
@@ -109,7 +116,8 @@ class Adopted:
             ]
             for section, name in (("devices", id), *(("doors", door) for door in doors)):
                 text = remove(text, section, name)
-            self._replace(text)
+            old = {(problem.key, problem.path) for problem in self._read(self.config).problems}
+            self._replace(text, old)
             kept = {
                 name: value for name, value in self._read_secrets().items() if not name.startswith(f"{id}.")
             }
@@ -124,13 +132,12 @@ class Adopted:
             raise AdoptionError.of(document.problems)
         return self.path.read_text(encoding="utf-8-sig")
 
-    def _replace(self, text: str) -> None:
-        """Put `text` in the place of the file if the whole config has no mistake with it that it did not have before."""
-        old = {(problem.key, problem.path) for problem in load(self.config).problems}
+    def _replace(self, text: str, old: Collection[tuple[str, str]] = ()) -> None:
+        """Put `text` in the place of the file if the whole config has no mistake with it but `old` ones (key, path)."""
         with _beside(self.path, text, _mode(self.path)) as new:
             worse = [
                 replace(problem, file=str(self.path) if problem.file == str(new) else problem.file)
-                for problem in load(self.config, adopted=new).problems
+                for problem in self._read(self.config, adopted=new).problems
                 if (problem.key, problem.path) not in old
             ]
             if worse:
@@ -158,6 +165,9 @@ class Adopted:
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
+            for file in (self.path, self.secrets):  # of a program that was killed: one may hold a secret
+                for left in file.parent.glob(f".{file.name}.*{UNFINISHED}"):
+                    left.unlink()
             yield
         finally:
             os.close(folder)
@@ -169,7 +179,7 @@ class Adopted:
 @contextlib.contextmanager
 def _beside(path: Path, text: str, mode: int) -> Iterator[Path]:
     """A durable new file beside `path`, gone at the end unless it was settled. Never readable by more than `mode`."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600
+    handle, name = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)  # 0600
     new = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

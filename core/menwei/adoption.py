@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from pydantic_core import to_jsonable_python
 from menwei.adopted_file import Adopted as AdoptedFile
 from menwei.adopted_file import AdoptionError, Secret
 from menwei.announcement import clean, config_id
+from menwei.config import Loaded, load
 from menwei.context import AuthFailed, NotReady
 from menwei.manifest import Failure
 from menwei.model import DeviceInfo, DoorForm
@@ -118,13 +119,14 @@ async def adopt(
     settings: Mapping[str, Any] | None = None,
     doors: Sequence[NewDoor] = (),
     probe_time: float = PROBE_TIME,
+    read: Callable[..., Loaded] = load,
 ) -> Adoption:
     """Test the connection to a device and write it, with its doors, into `adopted.yaml` beside `config`.
 
     `device` is what discovery found, or the driver's settings written by hand; `settings` come on top (a password).
     `id` is the device's id in the config, by default made from the discovered one. Nothing is written unless the
-    device answered and the whole config is as good with it as without. Raises `AdoptionError`, which says why in a
-    sentence for the installer.
+    device answered and the whole config is in order with it, as `read` reads it. Raises `AdoptionError`, which says why
+    in a sentence for the installer.
     """
     if isinstance(device, Discovered):
         id, given = id or config_id(device.id), {**device.config, **(settings or {})}
@@ -134,7 +136,7 @@ async def adopt(
         if not re.fullmatch(ID, wanted) or len(wanted) > 64:
             raise AdoptionError("adopt.bad_id", id=clean(wanted, 80))
     options = _checked(driver, given)
-    file = AdoptedFile(config)
+    file = AdoptedFile(config, read)
     await asyncio.to_thread(file.refuse_known, {"devices": [id], "doors": [door.id for door in doors]})
     info = await _probe(driver, options, probe_time)
     written = {door.id: _door(id, door, info) for door in doors}

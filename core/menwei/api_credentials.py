@@ -164,9 +164,16 @@ async def list_readers(call: Call) -> ReaderList:
 async def capture(call: Call) -> Added:
     """Waits for the card without holding anything but this request; the person must exist before anybody touches."""
     holder = await _existing(call)
-    body, house = call.body, call.house
-    card = await call.brought(lambda: house.capture(*card_reader(house, body.reader), body.seconds))
-    return await _enrol(call, holder, card)
+    return await _enrol(call, holder, await touched(call, call.body))
+
+
+async def touched(call: Call, wanted: Capture) -> CredentialIdentifier:
+    """The card that is touched at the chosen reader. Raises `Problem` when none comes, or one nobody would know again."""
+    house = call.house
+    card = await call.brought(lambda: house.capture(*card_reader(house, wanted.reader), wanted.seconds))
+    if is_random(card):
+        raise Problem(HTTPStatus.CONFLICT, "card.random")
+    return card
 
 
 async def add_card(call: Call) -> Added:
@@ -184,8 +191,6 @@ async def _existing(call: Call) -> int:
 
 async def _enrol(call: Call, holder: int, card: CredentialIdentifier) -> Added:
     body, zone = call.body, call.house.site.zone
-    if is_random(card):
-        raise Problem(HTTPStatus.CONFLICT, "card.random")
     with refusing():
         credential = await call.house.people.add_credential(
             holder,

@@ -6,13 +6,25 @@ and PINs go in and never come out again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from menwei.api_credentials import DESK, Added, NewCard, ShortText, audit_desk, card_of, refusing
+from menwei.api_credentials import (
+    DESK,
+    Added,
+    Capture,
+    NewCard,
+    ShortText,
+    audit_desk,
+    card_of,
+    refusing,
+    touched,
+)
 from menwei.api_documents import Handle
+from menwei.changes import UnknownProfile
 from menwei.model import FOREVER, Credential, CredentialState, IdentifierType
 from menwei.people import Person
 from menwei.routes import NOT_BLANK, WHOLE, Call, Done, Model, Problem, Route, number
@@ -24,8 +36,8 @@ HolderId = Annotated[int, Field(ge=0, lt=1 << 53), WHOLE]
 
 class NewPerson(Model):
     """Somebody to enter. `external_id` is their number in another list, or their room; no two have the same.
-    `document` is the handle of an identity document that was just read (`/api/documents/capture`). With `card`, the
-    person and the card are entered together or not at all."""
+    `document` is the handle of an identity document that was just read (`/api/documents/capture`). With `card`, or
+    with `touch`, which waits for one to be touched, the person and the card are entered together or not at all."""
 
     name: NameText
     external_id: ShortText | None = None
@@ -34,6 +46,7 @@ class NewPerson(Model):
     extended: bool = False
     document: Handle | None = None
     card: NewCard | None = None
+    touch: Capture | None = None
 
 
 class Changes(Model):
@@ -224,17 +237,25 @@ async def list_profiles(call: Call) -> ProfileList:
 async def add_person(call: Call) -> Added:
     body: NewPerson = call.body
     first: dict[str, Any] = {}
-    if body.card is not None:
+    if body.card is not None and body.touch is not None:
+        raise Problem(HTTPStatus.BAD_REQUEST, "web.field.invalid", "body.touch", field="touch")
+    if (given := body.card or body.touch) is not None:
         zone = call.house.site.zone
         first = {
-            "cards": [card_of(body.card, "body.card.value")],
-            "profiles": body.card.profiles,
-            "valid_from": body.card.begins(zone),
-            "valid_to": body.card.ends(zone),
-            "pin": body.card.pin,
-            "duress_pin": body.card.duress_pin,
-            "label": body.card.label,
+            "profiles": given.profiles,
+            "valid_from": given.begins(zone),
+            "valid_to": given.ends(zone),
+            "pin": given.pin,
+            "duress_pin": given.duress_pin,
+            "label": given.label,
         }
+        if isinstance(given, NewCard):
+            card = card_of(given, "body.card.value")
+        else:
+            with refusing():  # before anybody is asked to touch
+                _require_profiles(call, given.profiles)
+            card = await touched(call, given)
+        first["cards"] = [card]
     with refusing():
         holder = await call.house.people.add(
             body.name,
@@ -248,6 +269,12 @@ async def add_person(call: Call) -> Added:
         )
     await audit_desk(call, "people.add", holder=holder)
     return Added(id=holder)
+
+
+def _require_profiles(call: Call, names: Sequence[str]) -> None:
+    for name in names:
+        if call.house.rights.snapshot.profile(name) is None:
+            raise UnknownProfile(f"there is no access profile {name!r}", profile=name)
 
 
 async def change_person(call: Call) -> Done:
@@ -274,7 +301,7 @@ def routes() -> list[Route]:
     return [
         Route("GET", "/api/people", list_people, summary="api.people.list", query=Listing, response=PersonList, **shared),
         Route(
-            "POST", "/api/people", add_person, summary="api.people.add", body=NewPerson, response=Added, statuses=(409,),
+            "POST", "/api/people", add_person, summary="api.people.add", body=NewPerson, response=Added, statuses=(404, 409),
             **shared,
         ),
         Route("GET", holder, get_person, summary="api.people.get", response=PersonOut, **shared),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from menwei.config import load
+from menwei.messages import negotiate, t
 from menwei.socketpath import short
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Api:
             self.base + path, json=body, headers=self.headers, timeout=SLOW
         ) as response:
             if response.status >= 400:
-                raise _error(response.status, await response.json(content_type=None))
+                raise self._error(response.status, await _json(response))
             async for line in response.content:
                 yield line
 
@@ -72,17 +73,27 @@ class Api:
         async with self.session.request(
             method, self.base + path, headers=self.headers, timeout=SLOW, **words
         ) as response:
-            answer = await response.json(content_type=None)
-            if response.status >= 400:
-                raise _error(response.status, answer)
+            answer = await _json(response)
+            if response.status >= 400 or answer is UNREADABLE:
+                raise self._error(response.status, answer)
             return answer
 
+    def _error(self, status: int, answer: Any) -> ApiError:
+        facts = answer if isinstance(answer, dict) else {}
+        language = negotiate(self.headers.get("Accept-Language", ""))
+        message = facts.get("message") or t(language, "cli.unreadable", status=status)
+        return ApiError(status, facts.get("error", ""), message, facts.get("where", ""))
 
-def _error(status: int, answer: Any) -> ApiError:
-    facts = answer if isinstance(answer, dict) else {}
-    return ApiError(
-        status, facts.get("error", ""), facts.get("message", f"HTTP {status}"), facts.get("where", "")
-    )
+
+UNREADABLE = object()
+"""In place of an answer that is no JSON: the server failed before it could say how."""
+
+
+async def _json(response: aiohttp.ClientResponse) -> Any:
+    try:
+        return await response.json(content_type=None)
+    except ValueError:
+        return UNREADABLE
 
 
 @asynccontextmanager

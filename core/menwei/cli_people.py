@@ -67,19 +67,18 @@ def add(
     if card:
         format, _, value = card.rpartition(":")
         person["card"] = {**credential, "format": format or "uid", "value": value}
+    if touch:
+        person["touch"] = {**credential, "reader": touch, "seconds": TOUCH_SECONDS}
 
     async def ask() -> dict[str, Any]:
         async with _api(existing(config)) as api:
-            made = dict(await api.post("/api/people", person))
             if touch:
                 err.print(
                     say("cli.people.touch", reader=touch, seconds=TOUCH_SECONDS),
                     markup=False,
                     highlight=False,
                 )
-                body = {**credential, "reader": touch, "seconds": TOUCH_SECONDS}
-                made["credential"] = (await api.post(f"/api/people/{made['id']}/capture", body))["id"]
-            return made
+            return dict(await api.post("/api/people", person))
 
     made = run(ask())
     if as_json:

@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 
+from menwei import anew
 from menwei.access import Line
 from menwei.accounts import Accounts, keep
 from menwei.adoption import Adoption, AdoptionError, NewDoor, adopt, forget, probe
@@ -34,6 +36,7 @@ from menwei.explain import Explanation, explain
 from menwei.granting import PluginSite, grants
 from menwei.journal import Entry, Journal, Position
 from menwei.journal_keys import MachineKeys
+from menwei.journal_place import Standing
 from menwei.keys import Keys
 from menwei.loader import LoadedPlugin, PluginRow, plugins_table
 from menwei.loader import load as load_plugins
@@ -46,6 +49,7 @@ from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import SURE_FORMATS, People
 from menwei.plugin import Driver, Passage, Service
+from menwei.problems import Fault
 from menwei.queues import Queues
 from menwei.recognizers import Recognizers
 from menwei.repairs import collect
@@ -97,6 +101,8 @@ class Menwei:
     line: Line
     recognizers: Recognizers
     discovery: Discovery
+    upkeep: Upkeep | None = None
+    """Once started."""
     first_password: str | None = None
     """The admin's password, once, when this start made the account."""
 
@@ -113,6 +119,12 @@ class Menwei:
         self.services = Services()
         self.web_trouble: CertificateTrouble | None = None
         """Why the console is served to this machine only, although it is configured for others. Set by `serving.py`."""
+        self.socket: Standing | None = None
+        """The program's own, in its data folder, while it serves. Set by `serving.py`."""
+        self.made_anew: tuple[str, ...] = ()
+        """Files of the data that were gone at a start, and that nobody has seen to."""
+        self.modes_unknown = ""
+        """Why nobody knows in which modes the doors were left: the journal could not be read. Until the next start."""
 
     # ---------------------------------------------------------------------------------------------------------- begin
 
@@ -127,7 +139,10 @@ class Menwei:
         try:
             await house._open()
         except BaseException:
-            await house._stack.aclose()
+            try:
+                await house._stack.aclose()
+            except Exception as second:  # told here: the first says why nothing opened
+                log.error("ending what was begun failed too", error=f"{type(second).__name__}: {second}")
             raise
         return house
 
@@ -139,6 +154,7 @@ class Menwei:
         self.site = build_site(settings)
         self.data = self.loaded.data
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.made_anew = anew.look(self.data)
         self.keys = Keys.open(self.data)
         self.store = await Store.open(self.data / "store.db")
         self._stack.push_async_callback(self.store.close)
@@ -147,6 +163,8 @@ class Menwei:
         self.clock = TrustedClock(self.journal.last_at, self._wall)
         self.rights = Rights(self.store, self.keys, now=self.clock.now)
         await self.rights.load()
+        if twice := self._stored_too(self.loaded):
+            raise ConfigRefused(twice)
         self.rights.snapshot.set_config_profiles(list(self.site.profiles))
         self.people = People(self.store, self.rights, self.keys)
         self.accounts = Accounts(self.store, self.keys, now=self.clock.now)
@@ -165,7 +183,7 @@ class Menwei:
             self.site, self.rights.snapshot, self.keys, self.journal, self.clock, self.boards.learn
         )
         self.devices.merge = self.board_log.merge
-        self.schedules = self._compile()
+        self.schedules = self._compile(settings, self.site)
         self.recognizers = Recognizers(self.journal, self.clock, self._show)
         self.line = self._line()
         self.recognizers.view = self.rights.snapshot
@@ -181,8 +199,8 @@ class Menwei:
         if not plugin.package or plugin.package not in sys.modules:
             return
         folder = Path(next(iter(sys.modules[plugin.package].__path__)))
-        if (folder / "locale").is_dir():
-            self.messages.add(plugin.package)
+        if plugin.words is not None:
+            self.messages.include(plugin.words)
         if plugin.schema is not None:
             await self.store.migrate(plugin.name, plugin.schema, folder / "migrations")
 
@@ -203,11 +221,11 @@ class Menwei:
         self.boards.start()
         self._stack.push_async_callback(self.boards.stop)
         self._stack.callback(self.line.pendings.close)
-        upkeep = Upkeep(self)
+        self.upkeep = Upkeep(self)
         self.notifiers = notifiers = self._making.notifiers()
         services = self.services.runners
         for work in (
-            upkeep.run(),
+            self.upkeep.run(),
             *(runner.run() for runner in notifiers),
             *(runner.run() for runner in services),
         ):
@@ -242,10 +260,7 @@ class Menwei:
     async def _assemble(self) -> None:
         """Join the site's doors, policies and devices; called at start and after an adoption. A door whose lock is the
         same goes on as it is, with its timers and alarms."""
-        left_in = {
-            door: str(entry.data.get("mode", ""))
-            for door, entry in (await self.journal.latest("DoorMode")).items()
-        }
+        left_in = await self._left_in()
         before = getattr(self, "doors", Doors())
         self.doors = Doors()
         for facts in self.site.doors.values():
@@ -257,8 +272,8 @@ class Menwei:
             door = DoorRuntime(
                 facts, self.devices, self.journal, self.clock, partial(self._taken), self._show
             )
-            if left_in.get(facts.id):
-                door.restore(DoorMode(left_in[facts.id]))
+            if facts.id in left_in:
+                door.restore(left_in[facts.id])
             self.doors[facts.id] = door
         for old in before.values():
             if self.doors.get(old.facts.id) is not old:
@@ -279,6 +294,19 @@ class Menwei:
         )
         await self.supervisor.replace(self._making.supervised())
         await self.recognizers.replace(self._making.recognizers(), self.site.access_points)
+
+    async def _left_in(self) -> dict[str, DoorMode]:
+        """The modes in which the journal says the doors were left. Whatever is wrong with it, the doors are served:
+        they begin Locked then, and a person is told."""
+        try:
+            found = await self.journal.latest("DoorMode")
+            return {door: DoorMode(entry.data["mode"]) for door, entry in found.items()}
+        except (
+            Exception
+        ) as error:  # a damaged file can fail in any way, also with values that no entry can have
+            self.modes_unknown = f"{type(error).__name__}: {error}"
+            log.error("the journal cannot be read: doors begin Locked", why=self.modes_unknown)
+            return {}
 
     def _restart_queues(self) -> None:
         queues = Queues(self.line, self._overflow)
@@ -312,23 +340,49 @@ class Menwei:
     async def reload(self) -> None:
         """Read the files again and apply what differs: doors and devices that did not change are not touched. Raises
         `ConfigRefused` and then changes nothing. Plugins, the web address and the site itself need a restart."""
-        loaded = load(self.path)
+        loaded = self._read(self.path)
         if loaded.config is None:
             raise ConfigRefused(loaded.problems)
-        self.loaded = loaded
-        self.site = build_site(loaded.config)
-        self.rights.snapshot.set_config_profiles(list(self.site.profiles))
-        self.recompile_schedules()
+        site = build_site(loaded.config)
+        schedules = self._compile(loaded.config, site)
+        # Whatever may refuse stands above, so that no new site is left beside an old line.
+        self.rights.snapshot.set_config_profiles(list(site.profiles))
+        self.loaded, self.site = loaded, site
+        self.schedules = self.line.times = schedules
         await self._assemble()
 
-    def _compile(self) -> Schedules:
-        specs = {name: section.spec() for name, section in self.settings.schedules.items()}
-        return Schedules.compile(specs, self.site.zone, local_date(self.clock.now(), self.site.zone))
+    def _read(self, path: Path, *, adopted: Path | None = None) -> Loaded:
+        """`config.load`, and what the store has against the config."""
+        loaded = load(path, adopted=adopted)
+        twice = self._stored_too(loaded)
+        return replace(loaded, config=None, problems=twice) if twice else loaded
+
+    def _stored_too(self, loaded: Loaded) -> tuple[Problem, ...]:
+        """Access profiles of the config whose names the store has given to others."""
+        names = loaded.config.profiles if loaded.config is not None else ()
+        return tuple(
+            loaded.problem(Fault(("profiles", name), "config.profile_stored"))
+            for name in names
+            if self.rights.snapshot.stores(name)
+        )
+
+    def _compile(self, settings: Settings, site: Site) -> Schedules:
+        specs = {name: section.spec() for name, section in settings.schedules.items()}
+        return Schedules.compile(specs, site.zone, local_date(self.clock.now(), site.zone))
 
     def recompile_schedules(self) -> None:
-        """Once a day and after a reload, off the decision line: swapped in as a whole."""
-        self.schedules = self._compile()
-        self.line.times = self.schedules
+        """Once a day, off the decision line: swapped in as a whole."""
+        self.schedules = self.line.times = self._compile(self.settings, self.site)
+
+    async def accept_clock(self) -> float:
+        """Go by the machine's clock although it is behind, on a person's word; the caller audits. Returns by how many
+        seconds it was behind, 0 when there was nothing to accept."""
+        behind = self.clock.behind
+        if behind:
+            self.clock.accept()
+            self.recompile_schedules()
+            await self.accounts.end_later()
+        return behind
 
     async def adopt(
         self, device: str, id: str, doors: Sequence[NewDoor] = (), settings: Mapping[str, Any] | None = None
@@ -337,7 +391,9 @@ class Menwei:
         when nothing of that id is discovered, `AdoptionError` with a sentence for the installer; then nothing is
         written."""
         found, driver = self._discovered(device)
-        adopted = await adopt(found, driver, self.path, id=id, settings=settings, doors=doors)
+        adopted = await adopt(
+            found, driver, self.path, id=id, settings=settings, doors=doors, read=self._read
+        )
         await self.reload()
         return adopted
 
@@ -409,6 +465,11 @@ class Menwei:
     def option_problems(self) -> tuple[Problem, ...]:
         """What is wrong with the options of drivers, policies and notifiers, each at its place."""
         return (*self.services.option_problems, *self._making.problems)
+
+    @property
+    def unmade(self) -> list[Repair]:
+        """Notifiers that could not be made."""
+        return self._making.repairs()
 
     def say(self, key: str, **values: Any) -> str:
         """A sentence in the site's language."""

@@ -78,6 +78,21 @@ class Problem:
         return head + " · ".join(parts)
 
 
+class Unusable(Exception):
+    """What keeps a site or a command from beginning: a message key with its values, told in the person's language.
+    `str()` is English, for logs."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key, values)
+        self.key, self.values = key, values
+
+    def __str__(self) -> str:
+        return self.text("en")
+
+    def text(self, language: str) -> str:
+        return messages.t(language, self.key, **self.values)
+
+
 def dotted(path: Path) -> str:
     """A path as it is shown: `profiles.residents[0].schedule`."""
     text = ""

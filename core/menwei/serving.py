@@ -16,9 +16,12 @@ import structlog
 from menwei import certificate
 from menwei.accounts import keep
 from menwei.house import Menwei
+from menwei.journal_place import Standing
+from menwei.routecheck import checked
 from menwei.routes import Route
 from menwei.settings import Web
-from menwei.web import SOCKET_NAME, Listen, Server, application
+from menwei.shortage import Shortage
+from menwei.web import SOCKET_NAME, Listen, Server, application, core_paths
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +54,10 @@ async def serving(
     the house goes by. `tell` shows somebody the first password; without it the house keeps it as `first_password`.
     """
     house = await Menwei.open(config, wall=wall, tell=tell)
-    try:
+    async with _ended(house):
         settings = house.loaded.config
         assert settings is not None
+        house.plugins = checked(house.plugins, core_paths())
         routes: list[Route] = [route for plugin in house.plugins.values() for route in plugin.routes]
         if offline is not None:
             listen = Listen(port=0, socket=offline)
@@ -63,12 +67,25 @@ async def serving(
         try:
             await server.start()
             if offline is None:
+                house.socket = Standing(house.data / SOCKET_NAME)
                 await house.start()
             yield Serving(house, server)
         finally:
             await server.stop()
-    finally:
-        await house.stop()
+
+
+@asynccontextmanager
+async def _ended(house: Menwei) -> AsyncIterator[None]:
+    """End the house afterwards. What fails then is logged when something failed before: that is what a person must see."""
+    try:
+        yield
+    except BaseException:
+        try:
+            await house.stop()
+        except Exception as second:
+            log.error("ending the site failed too", error=f"{type(second).__name__}: {second}")
+        raise
+    await house.stop()
 
 
 def _listen(house: Menwei, settings: Web, port: int) -> Listen:
@@ -97,11 +114,12 @@ def settle() -> None:
 
 
 async def serve(config: Path, started: Callable[[Serving], None], tell: Callable[[str], None]) -> None:
-    """Run the site until SIGINT or SIGTERM; `started` is called once it serves, `tell` with the first password before
+    """Run the site until SIGINT, SIGTERM or SIGHUP; `started` is called once it serves, `tell` with the first password before
     anything that could fail."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    loop.set_exception_handler(Shortage())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last: a terminal was closed
         loop.add_signal_handler(number, stop.set)
     # A start leaves no hundred objects to collect, and looking for them among 100,000 credentials, again and again as they
     # come, took half of the time to load them.

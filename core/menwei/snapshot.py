@@ -100,6 +100,10 @@ class Snapshot:
 
         return end
 
+    def stores(self, profile: str) -> bool:
+        """Whether the store has a profile of this name, which the config may then not have."""
+        return profile in self._stored
+
     # ------------------------------------------------------------------------------------------------ the writer's side
 
     def set_config_profiles(self, profiles: Sequence[AccessProfile]) -> None:

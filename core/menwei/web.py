@@ -25,10 +25,12 @@ from aiohttp.typedefs import Handler, Middleware
 
 from menwei import callers, certificate
 from menwei.api import core_routes
+from menwei.clock import TrustedClock
 from menwei.endpoint import Endpoint, language_of, problem_response
 from menwei.loopback import is_loopback
 from menwei.metrics import Metrics
 from menwei.openapi import describe
+from menwei.problems import Unusable
 from menwei.routes import STREAMS, Call, Problem, Route
 from menwei.services import House
 from menwei.socketpath import short
@@ -40,6 +42,9 @@ BODY_LIMIT = 1024 * 1024
 """Bytes. Nothing a person or a program sends here is longer; imports have their own, streamed way."""
 SHUTDOWN_PATIENCE = 2.0
 """Seconds for running requests at the end; live streams are ended at once, browsers come back by themselves."""
+IDLE = 10.0
+"""Seconds a connection may say nothing, before its first request or after an answer: each takes a file descriptor, and
+the controllers at the doors need some too. Browsers come back by themselves."""
 SOCKET_NAME = "menwei.sock"
 
 HEADERS = {
@@ -58,7 +63,7 @@ HEADERS = {
 HSTS = "max-age=31536000"
 
 
-class NotLoopback(ValueError):
+class NotLoopback(Unusable, ValueError):
     """The config asks to serve others than this machine without TLS. The text says what to do."""
 
 
@@ -95,10 +100,14 @@ def require_loopback(listen: Listen) -> None:
     """Raises `NotLoopback` when passwords would cross a network in clear."""
     if listen.tls or listen.on_loopback:
         return
-    raise NotLoopback(
-        f"web.host is {listen.host}, which others can reach, and web.tls is not set: passwords and names would cross the "
-        f"network in clear. Set web.tls.certificate and web.tls.key, or web.host: 127.0.0.1"
-    )
+    raise NotLoopback("web.in_clear", host=listen.host)
+
+
+def core_paths() -> frozenset[tuple[str, str]]:
+    """Method and template of every route of the core's own: what no plugin can have."""
+    made = core_routes(TrustedClock(), Streams())
+    others = ("/api/health", "/metrics", "/api/openapi.json")
+    return frozenset((route.method, route.template) for route in made) | {("GET", path) for path in others}
 
 
 def application(
@@ -193,7 +202,11 @@ class Server:
         self._tls = _tls(listen)
         self._listen = listen
         self._runner = web.AppRunner(
-            app, access_log=None, shutdown_timeout=SHUTDOWN_PATIENCE, handle_signals=False
+            app,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_PATIENCE,
+            handle_signals=False,
+            keepalive_timeout=IDLE,
         )
         self.port = 0
 

@@ -3,6 +3,8 @@
 import asyncio
 import multiprocessing
 import os
+import re
+import signal
 import stat
 from pathlib import Path
 
@@ -11,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, SecretStr
 
-from menwei import yamlfile
-from menwei.adopted_file import Adopted, dump, insert, remove
+from menwei import cli, yamlfile
+from menwei.adopted_file import HEADER, SECRETS_HEADER, Adopted, Secret, dump, insert, remove
 from menwei.adoption import AdoptionError, NewDoor, adopt, doors_from_options, forget, probe
 from menwei.config import build_site, load
 from menwei.context import AuthFailed, Config, NotReady
@@ -153,8 +155,8 @@ async def test_an_id_that_is_taken_is_refused_with_every_place_it_stands_at(conf
         )
     assert refusal(caught).splitlines() == [
         f"gate-1 is there already: {config}:3:3",
-        f"gate-1 is there already: {adopted(config)}:5:3",
-        f"gate is there already: {adopted(config)}:10:3",
+        f"gate-1 is there already: {adopted(config)}:6:3",
+        f"gate is there already: {adopted(config)}:11:3",
     ]
     assert adopted(config).read_bytes() == before
 
@@ -386,3 +388,41 @@ async def test_a_connection_test_with_a_wrong_password_says_so(config):
         await probe(found, answering(AuthFailed("no such user")), {"password": "hunter2"})
     assert "no such user" in refusal(caught)
     assert "hunter2" not in refusal(caught)
+
+
+def _killed_at(config, moment):
+    """Adds a device with a secret and is killed when it has written so many files."""
+    sync, written = os.fsync, []
+
+    def killing(number):
+        sync(number)
+        written.append(number)
+        if len(written) == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.fsync = killing
+    Adopted(config).add(
+        {"devices": {"gate-1": {"driver": "gatekit", "host": "h", "password": Secret("gate-1.password")}}},
+        {"gate-1.password": "s3cret"},
+    )
+
+
+@pytest.mark.parametrize("moment", [1, 3])
+def test_what_a_killed_command_left_is_gone_after_the_next(config, moment):
+    process = multiprocessing.get_context("fork").Process(target=_killed_at, args=(config, moment))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    folders = (config.parent, config.parent / "var")
+    assert [file for folder in folders for file in folder.glob(".*")] != []
+    swap = config.with_name(".adopted.yaml.swp")  # of an editor: somebody is at work in the file
+    swap.touch()
+    Adopted(config).add({"devices": {"gate-2": {"driver": "gatekit", "host": "h"}}}, {})
+    assert [file for folder in folders for file in folder.glob(".*")] == [swap]
+
+
+def test_the_commands_that_the_written_files_name_are_commands():
+    known = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
+    named = re.findall(r"`menwei (\w+)`", HEADER + SECRETS_HEADER)
+    assert named
+    assert set(named) <= known

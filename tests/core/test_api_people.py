@@ -234,6 +234,40 @@ async def test_a_card_is_enrolled_by_touching_a_chosen_reader(client: Browser) -
     assert (audit["action"], audit["actor"], audit["holder"]) == ("credential.add", "the registrar", holder)
 
 
+async def test_a_person_is_entered_with_the_card_they_touch(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client, "registrar")
+    touch = {"reader": "board/in", "seconds": 10, "profiles": ["residents"], "label": "蓝卡"}
+    waiting = asyncio.ensure_future(client.post("/api/people", json={"name": "林晓", "touch": touch}))
+    await house.devices.touch("in", "04D1E2F3")
+    holder = (await (await waiting).json())["id"]
+    assert [kept.profiles for kept in house.rights.snapshot.of_holder(holder)] == [("residents",)]
+
+
+@pytest.mark.parametrize(
+    ("more", "refused"),
+    [
+        ({"reader": "board/cellar"}, "web.no_reader"),
+        ({"reader": "board/in", "seconds": 1}, "web.no_card"),
+        ({"reader": "board/in", "seconds": 60, "profiles": ["nobodys"]}, "rights.unknown_profile"),
+    ],
+)
+async def test_nobody_is_entered_without_the_card_that_was_to_be_touched(
+    client: Browser, more: dict[str, Any], refused: str
+) -> None:
+    await sign_in(client, "registrar")
+    answer = await client.post("/api/people", json={"name": "林晓", "touch": more})
+    assert (await answer.json())["error"] == refused
+    assert (await (await client.get("/api/people")).json())["people"] == []
+
+
+async def test_a_card_is_typed_or_touched_not_both(client: Browser) -> None:
+    await sign_in(client, "registrar")
+    both = {"card": {"format": "uid", "value": "04A1B2C3"}, "touch": {"reader": "board/in"}}
+    answer = await client.post("/api/people", json={"name": "林晓", **both})
+    assert (answer.status, (await answer.json())["where"]) == (400, "body.touch")
+
+
 async def test_when_nobody_touches_nothing_is_enrolled(client: Browser) -> None:
     await sign_in(client, "registrar")
     holder = await somebody(client)

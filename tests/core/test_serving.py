@@ -7,9 +7,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 import typer
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from menwei.cli import REFUSED, run
-from menwei.cli_client import api
+from menwei.cli_client import Api, ApiError, api
 from menwei.serving import GARBAGE, serve, serving, settle
 
 
@@ -88,3 +90,25 @@ async def test_a_command_that_is_the_first_on_a_folder_shows_the_first_password(
     async with api(config, "en"):
         pass
     assert "admin" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("zh-CN", "服务出错（HTTP 500）"), ("en", "failed (HTTP 500)")]
+)
+async def test_a_command_says_that_the_service_failed_when_its_answer_cannot_be_read(
+    language: str, said: str
+) -> None:
+    """As aiohttp answers when not even our own answer to a failure can be made."""
+
+    async def fail(_: web.Request) -> web.Response:
+        raise RuntimeError
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", fail)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        service = Api(session, {"Accept-Language": language}, str(server.make_url("")).rstrip("/"))
+        with pytest.raises(ApiError) as refused:
+            await service.get("/api/people")
+        assert (refused.value.status, said in str(refused.value)) == (500, True)
+        with pytest.raises(ApiError):
+            await anext(service.lines("/api/people/export", {}))

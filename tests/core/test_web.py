@@ -9,12 +9,15 @@ from typing import Any
 
 import aiohttp
 import pytest
+import sqlalchemy
 from aiohttp.test_utils import TestClient
 
+import menwei.web
 from menwei.cardformats import normalise
 from menwei.routes import Call, Done, Role, Route
 from menwei.web import Listen, NotLoopback, Server, application, require_loopback
 from small_house import HOUSE, PASSWORD, SmallHouse, sign_in
+from waiting import WITHIN
 
 Browser = TestClient[Any, Any]
 
@@ -245,6 +248,31 @@ async def test_a_handler_that_fails_tells_nothing_of_its_insides(house: SmallHou
         assert "张三" not in await answer.text()
 
 
+async def test_a_full_disk_is_told_as_one(house: SmallHouse) -> None:
+    async def write(call: Call) -> Done:
+        with Path("/dev/full").open("wb", buffering=0) as full:
+            full.write(b"a name")
+        return Done()
+
+    app = application(house, [Route("GET", "/api/write", write, public=True)])
+    async with TestClient(aiohttp.test_utils.TestServer(app)) as browser:
+        answer = await browser.get("/api/write")
+        assert (answer.status, (await answer.json())["error"]) == (507, "web.disk_full")
+
+
+async def test_a_store_that_cannot_be_written_refuses_a_person_and_says_why(client: Browser) -> None:
+    house = client.app[HOUSE]
+    await sign_in(client)
+
+    def read_only(connection: Any) -> None:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+
+    engine = house.rights.store.engine.sync_engine
+    sqlalchemy.event.listen(engine, "begin", read_only)
+    answer = await client.post("/api/people", json={"name": "林晓"})
+    assert (answer.status, (await answer.json())["error"]) == (507, "web.disk_full")
+
+
 def test_a_plugin_can_not_take_the_place_of_anothers_route(house: SmallHouse) -> None:
     async def mine(call: Call) -> Done:
         return Done()
@@ -362,6 +390,23 @@ async def test_a_file_in_the_sockets_place_is_left_alone(house: SmallHouse, tmp_
     with pytest.raises(FileExistsError, match="in the way"):
         await served.start()
     assert path.read_text() == "a person's file"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /api/health HTTP/1.1\r\nHost: local"])
+async def test_a_connection_that_does_not_come_to_its_request_is_closed(
+    house: SmallHouse, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(menwei.web, "IDLE", 0.1)
+    server = Server(application(house), Listen(port=0))
+    await server.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(sent)
+        async with asyncio.timeout(WITHIN):
+            assert await reader.read() == b""
+        writer.close()
+    finally:
+        await server.stop()
 
 
 async def test_a_live_stream_does_not_hold_up_the_end(house: SmallHouse, tmp_path: Path) -> None:
