@@ -249,6 +249,15 @@ class Accounts:
             await tx.execute(delete(SESSIONS).where(ended))
         await self.tokens.forget_expired()
 
+    async def end_later(self) -> None:
+        """After the clock was taken back: end the sessions that began later than it says now. By their own times they
+        would outlive it by as much as it was ahead."""
+        later = SESSIONS.c.created > self._now()
+        async with self._store.transaction() as tx:
+            digests = list((await tx.execute(select(SESSIONS.c.digest).where(later))).scalars())
+            await tx.execute(delete(SESSIONS).where(later))
+            tx.on_commit(lambda: self._forget(digests))
+
     # ------------------------------------------------------------------------------------------------------ inside
 
     def _login_of(self, name: str) -> bytes:

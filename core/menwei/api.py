@@ -5,6 +5,7 @@ from __future__ import annotations
 from menwei import (
     api_accounts,
     api_boards,
+    api_clock,
     api_credentials,
     api_devices,
     api_documents,
@@ -32,6 +33,7 @@ def core_routes(clock: Clock, streams: Streams) -> list[Route]:
         *api_explain.routes(clock.monotonic),
         *api_devices.routes(),
         *api_boards.routes(),
+        *api_clock.routes(),
         *api_accounts.routes(),
         *api_tokens.routes(),
     ]

@@ -160,11 +160,15 @@ async def export(call: Call) -> web.StreamResponse:
 async def verify(call: Call) -> Verified:
     found = await call.house.journal.verify()
     await call.house.audit(call.who, "journal.verify", {"ok": found.ok, "entries": found.entries})
+    if found.ok:
+        message = call.t("api.verify.ok", count=found.entries)
+    elif found.broken:
+        message = call.t("api.verify.broken", position=found.broken)
+    else:
+        message = call.t("api.verify.unreadable")
     return Verified(
         ok=found.ok,
-        message=call.t("api.verify.ok", count=found.entries)
-        if found.ok
-        else call.t("api.verify.broken", position=found.broken),
+        message=message,
         entries=found.entries,
         personal=found.personal,
         forgotten=found.forgotten,

@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import MetaData
 
 from menwei.changes import Change, NotReviewed
+from menwei.complaints import complaints
 from menwei.context import Context, Repair
 from menwei.granting import OwnReading
 from menwei.plugin import Service
@@ -70,14 +71,7 @@ class ServiceRunner:
 
     def repairs(self) -> list[Repair]:
         """What the service says, and its own failure."""
-        try:
-            found = list(self.service.repairs())
-        except (Exception, SystemExit) as error:
-            log.error(
-                "a service's repairs() failed", service=self.name, error=f"{type(error).__name__}: {error}"
-            )
-            values = {"service": self.name, "detail": f"{type(error).__name__}: {error}"}
-            found = [Repair(f"service-repairs:{self.name}", "repair.service", values)]
+        found = complaints(self.service, self._unsaid)
         if self.trouble:
             found.append(
                 Repair(
@@ -88,6 +82,10 @@ class ServiceRunner:
                 )
             )
         return found
+
+    def _unsaid(self, why: str) -> Repair:
+        values = {"service": self.name, "detail": why}
+        return Repair(f"service-repairs:{self.name}", "repair.service", values)
 
 
 class Services:

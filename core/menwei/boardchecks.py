@@ -19,26 +19,38 @@ from menwei.settings import AccessPointSection, DoorSection, Settings, level_gro
 CARD_ALONE = frozenset({IdentifierType.CARD})
 
 
-def abilities(loaded: Loaded, drivers: Mapping[str, type[Driver]]) -> dict[str, BoardAbilities]:
-    """By device id: what each board of the config could do by itself, as far as its options are in order."""
+def abilities(
+    loaded: Loaded, drivers: Mapping[str, type[Driver]]
+) -> tuple[dict[str, BoardAbilities], list[Fault]]:
+    """By device id: what each board of the config could do by itself, as far as its options are in order; and the
+    devices whose driver failed to say it: to the core they can do nothing by themselves."""
     assert loaded.config is not None
-    found = {}
+    found: dict[str, BoardAbilities] = {}
+    faults: list[Fault] = []
     for device, section in loaded.config.devices.items():
         cls = drivers.get(section.driver)
         if cls is None or "controller" not in cls.decides:
             continue
         options = loaded.check_plugin_options(("devices", device), cls.Config)
-        board = None if isinstance(options, list) else cls.board(options)
+        if isinstance(options, list):
+            continue
+        try:
+            board = cls.board(options)
+            if not isinstance(board, BoardAbilities | None):
+                raise TypeError(f"a {type(board).__name__} is no BoardAbilities")
+        except (Exception, SystemExit) as error:
+            detail = f"{cls.name}: board(): {type(error).__name__}: {error}"
+            faults.append(Fault(("devices", device), "config.plugin_failed", {"detail": detail}))
+            continue
         if board is not None:
             found[device] = board
-    return found
+    return found, faults
 
 
 def board_faults(loaded: Loaded, drivers: Mapping[str, type[Driver]]) -> list[Fault]:
     """Every reason why a door at which the controller should decide is not one at which it can."""
     assert loaded.config is not None
-    boards = abilities(loaded, drivers)
-    found: list[Fault] = []
+    boards, found = abilities(loaded, drivers)
     for door_id, door in loaded.config.doors.items():
         if any(point.decides == "controller" for point in door.access_points.values()):
             found += _door(loaded.config, ("doors", door_id), door, boards)

@@ -219,7 +219,7 @@ class Break(StrEnum):
     MISSING = "missing"
     """No entry stands at this position, and one should."""
     UNREADABLE = "unreadable"
-    """The row holds values that no entry can have."""
+    """The row holds values that no entry can have; without a position: SQLite cannot read the file."""
     CHECKPOINT = "checkpoint"
     """The checkpoint where the journal begins is not one that this machine signed."""
     HEAD = "head"

@@ -7,7 +7,6 @@ camera that nothing looks through) is looked at when each is in order. Nothing i
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +23,10 @@ from menwei.messages import Messages
 from menwei.model import AccessPoint
 from menwei.plugin import Driver, Recognizer
 from menwei.problems import Fault, Words
+from menwei.routecheck import checked
 from menwei.settings import Settings
 from menwei.site import build_site, door_missing
+from menwei.web import core_paths
 
 
 def check_all(config: Path) -> list[Problem]:
@@ -34,7 +35,7 @@ def check_all(config: Path) -> list[Problem]:
     settings = loaded.sound
     if settings is None:
         return list(loaded.problems)
-    plugins = load_plugins(settings.plugins)
+    plugins = checked(load_plugins(settings.plugins), core_paths())
     drivers = {cls.name: cls for plugin in plugins.values() for cls in plugin.drivers}
     found = [
         *loaded.problems,
@@ -205,8 +206,8 @@ def _recognizers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Pr
 def _words(plugin: LoadedPlugin) -> Words:
     """The core's sentences and the plugin's, where it has any."""
     words = Messages()
-    if any((Path(folder) / "locale").is_dir() for folder in sys.modules[plugin.package].__path__):
-        words.add(plugin.package)
+    if plugin.words is not None:
+        words.include(plugin.words)
     return words.t
 
 

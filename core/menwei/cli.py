@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False, highlight=False)
+err = Console(stderr=True, markup=False, highlight=False)
 
 REFUSED = 1
 """Exit code: the input or the state of things does not allow it; the reason was printed."""
@@ -135,17 +135,16 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     from menwei.cli_client import ApiError
     from menwei.house import ConfigRefused
     from menwei.journal import JournalError
-    from menwei.keys import KeyTrouble
-    from menwei.store import StoreLocked, StoreTooNew
-    from menwei.web import CannotListen, NotLoopback
+    from menwei.problems import Unusable
+    from menwei.web import CannotListen
 
     try:
         return asyncio.run(work)
     except ConfigRefused as error:
         raise fail("\n".join(problem.text(language()) for problem in error.problems)) from None
-    except AdoptionError as error:
+    except (AdoptionError, Unusable) as error:
         raise fail(error.text(language())) from None
-    except (ApiError, KeyTrouble, StoreLocked, StoreTooNew, JournalError, NotLoopback) as error:
+    except (ApiError, JournalError) as error:
         raise fail(str(error)) from None
     except CannotListen as error:
         key = "cli.port_taken" if error.taken else "cli.cannot_listen"
@@ -382,7 +381,9 @@ def table(columns: list[str], rows: Iterator[tuple[str, ...]]) -> Table:
     """A table whose headings are message keys; cells are data and are never read as markup."""
     from rich.text import Text
 
-    made = Table(*(say(column) for column in columns), box=None, header_style="bold", pad_edge=False)
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(say(column), overflow="fold")  # never cut: a file's line, a fingerprint
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made

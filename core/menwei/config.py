@@ -72,6 +72,11 @@ class Loaded:
         except ValidationError as error:
             problems = [self.problem(fault) for fault in of_validation(error, model, options, section)]
             return sorted(problems, key=lambda found: (found.file, found.line, found.column))
+        except Exception as error:  # a validator of the plugin's own that failed: nobody knows what it minds
+            hidden = any(secret[: len(section)] == section for secret in self.secret)
+            why = type(error).__name__ if hidden else f"{type(error).__name__}: {error}"
+            detail = f"{model.__module__}.{model.__qualname__}: {why}"
+            return [self.problem(Fault(section, "config.plugin_failed", {"detail": detail}))]
 
     def problem(self, fault: Fault) -> Problem:
         """A fault at its place in the file."""

@@ -32,7 +32,15 @@ from menwei.journal_entry import (
     RecordedPersonal,
     draft,
 )
-from menwei.journal_file import JournalError, JournalForeign, JournalLocked, Lock, State, verify_file
+from menwei.journal_file import (
+    JournalError,
+    JournalForeign,
+    JournalLocked,
+    JournalLost,
+    Lock,
+    State,
+    verify_file,
+)
 from menwei.journal_pen import Draft, Flush, Pen, Stop, Work
 from menwei.journal_reader import JournalReader
 from menwei.journal_upkeep import FORGET_CHUNK
@@ -102,6 +110,7 @@ class Journal(JournalReader):
         self._moves: dict[str, Position] = {}
         self._moving: asyncio.TimerHandle | None = None
         self._waiting = self._posted = self._lost = 0
+        self._lost_to: Exception | None = None
         self._gap: _Gap | None = None
         self._trouble: Trouble | None = None
         self._waiters: set[asyncio.Future[None]] = set()
@@ -139,14 +148,16 @@ class Journal(JournalReader):
 
     async def close(self, patience: float = CLOSE_PATIENCE) -> None:
         """Writes everything that waits, signs the head and lets go of the file. A failing disk is given `patience`
-        seconds; `JournalError` when entries were lost after all."""
+        seconds when entries wait; `JournalLost` when they were lost after all."""
         if self._closed:
             return
-        if self._gap is not None:
-            self._tell_gap()
+        gap = self._gap
+        if gap is not None and (gap.passages or gap.dropped or self._trouble is None):
+            self._tell_gap()  # of one in which nothing was lost nobody needs to know, were it lost itself
         self._flush_moves()
         self._writer.put(Stop())
-        self._writer.give_up_at(time.monotonic() + patience)
+        idle = self._trouble is not None and not self._waiting
+        self._writer.give_up_at(time.monotonic() + (0.0 if idle else patience))
         await (
             self._end_reading()
         )  # first: the last connection to close tidies the write-ahead log away, and must be able to write
@@ -156,7 +167,7 @@ class Journal(JournalReader):
             deadlines.close()
         self._lock.release()
         if self._lost:
-            raise JournalError(f"{self._lost} entries could not be written before the end")
+            raise JournalLost("journal.lost", file=self._path, count=self._lost, why=self._lost_to)
 
     # ------------------------------------------------------------------------------------------------------ writing
 
@@ -266,6 +277,7 @@ class Journal(JournalReader):
 
     def _on_trouble(self, trouble: Trouble) -> None:
         self._trouble = trouble
+        self._life += trouble.kind is TroubleKind.DIVERGED
         if self._gap is None:
             self._gap = _Gap(trouble.since)
 
@@ -307,6 +319,7 @@ class Journal(JournalReader):
             self._trouble = None
         else:
             self._lost += len(settled.drafts)
+            self._lost_to = error
             if settled.drafts and not self._closed:
                 self._open_gap().dropped += len(settled.drafts)
         if settled.state.position > self.head:

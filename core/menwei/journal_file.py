@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from menwei.chain import START, JournalKeys, Link, Position, Seal, Verification, Verifier, genesis
+from menwei.problems import Unusable
 
 APPLICATION_ID = 0x4D454E57
 """`PRAGMA application_id`, "MENW": another program's file is not written into by mistake."""
@@ -57,12 +58,16 @@ class JournalError(Exception):
     """The journal can not be used as asked. The text tells the installer why."""
 
 
-class JournalLocked(JournalError):
+class JournalLocked(Unusable, JournalError):
     """Another process writes this journal."""
 
 
-class JournalForeign(JournalError):
+class JournalForeign(Unusable, JournalError):
     """The file is no journal, another site's journal, or written by a newer version."""
+
+
+class JournalLost(Unusable, JournalError):
+    """Entries could not be written before the end."""
 
 
 class Lock:
@@ -74,9 +79,9 @@ class Lock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            owner = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
+            owner = os.read(self._descriptor, 32).decode(errors="replace").strip() or "?"
             os.close(self._descriptor)
-            raise JournalLocked(f"{path}: another process writes this journal (process {owner})") from error
+            raise JournalLocked("journal.locked", file=path, pid=owner) from error
         with suppress(
             OSError
         ):  # on a full disk the number of the process is missing, the lock holds all the same
@@ -106,7 +111,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     try:
         connection.execute(f"PRAGMA busy_timeout = {WRITER_BUSY_MS}")
         if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-            raise JournalForeign(f"{path}: this file system does not support SQLite's write-ahead log")
+            raise JournalForeign("journal.no_wal", file=path)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(
             "PRAGMA secure_delete = ON"
@@ -156,7 +161,7 @@ def migrate(connection: sqlite3.Connection, path: Path, site: str) -> None:
             raise
     kept = site_of(connection)
     if kept != site:
-        raise JournalForeign(f"{path}: this is the journal of site {kept!r}, not of {site!r}")
+        raise JournalForeign("journal.other_site", file=path, kept=kept, site=site)
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -164,11 +169,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if tables and application != APPLICATION_ID:
-        raise JournalForeign(f"{path}: this SQLite file is not a journal")
+        raise JournalForeign("journal.foreign", file=path)
     if version > len(MIGRATIONS):
-        raise JournalForeign(
-            f"{path}: written by a newer version (schema {version}, this program knows {len(MIGRATIONS)})"
-        )
+        raise JournalForeign("journal.too_new", file=path, version=version, known=len(MIGRATIONS))
     return int(version)
 
 
@@ -191,10 +194,26 @@ def load_state(connection: sqlite3.Connection, keys: JournalKeys, site: str) -> 
         "SELECT position, chain, at FROM entry ORDER BY position DESC LIMIT 1"
     ).fetchone()
     if last is not None:
-        state.position, state.chain, state.at = Position.unpack(last[0]), bytes(last[1]), float(last[2])
+        try:
+            state.position, state.chain, state.at = Position.unpack(last[0]), bytes(last[1]), float(last[2])
+        except (TypeError, ValueError) as error:
+            raise damaged(f"the last entry holds what no entry can: {error}") from error
     rows = connection.execute("SELECT name, position FROM cursor")
     state.cursors = {name: Position.unpack(position) for name, position in rows}
     return state
+
+
+def damaged(text: str) -> sqlite3.DatabaseError:
+    """What SQLite raises for a damaged file, for damage that only we can see."""
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is to blame, and not the disk or another program's lock."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def load_seal(connection: sqlite3.Connection, purpose: str) -> Seal | None:
@@ -357,5 +376,5 @@ def verify_file(path: Path, keys: JournalKeys, site: str | None = None) -> Verif
     site the file says it belongs to. Raises `JournalForeign` or `sqlite3.Error`."""
     with closing(connect_reader(path)) as connection:
         if not _version(connection, path):
-            raise JournalForeign(f"{path}: this SQLite file is not a journal")
+            raise JournalForeign("journal.foreign", file=path)
         return verify_connection(connection, keys, site)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, overload
 
 from menwei import journal_file, journal_upkeep
-from menwei.chain import JournalKeys, Position, Verification, blind_holder
+from menwei.chain import Break, JournalKeys, Position, Verification, blind_holder
 from menwei.journal_entry import JournalClosed, Recorded, RecordedPersonal, recorded, recorded_personal
 from menwei.journal_file import Query
 
@@ -26,9 +26,13 @@ class JournalReader:
     def __init__(self, path: Path, site: str, keys: JournalKeys) -> None:
         self._path, self._site, self._keys = path, site, keys
         self._closed = False
+        self.damage = ""
+        """What SQLite said when it met damage in the file. It stays: another page may be read all the same."""
         self._readers = ThreadPoolExecutor(2, "menwei-journal-read")
         self._local = threading.local()
         self._connections: set[sqlite3.Connection] = set()
+        self._life = 0
+        """Grows when the file was opened anew: what was opened before may read files that no path leads to any more."""
 
     @overload
     async def read(
@@ -196,12 +200,19 @@ class JournalReader:
             after = links[-1].position
 
     async def verify(self) -> Verification:
-        """Verifies the whole file as it is now, in a reader's thread that gives way to the event loop."""
-        return await self._ask(
-            lambda connection: journal_file.verify_connection(
-                connection, self._keys, self._site, lambda: time.sleep(0.002)
+        """Verifies the whole file as it is now, in a reader's thread that gives way to the event loop. A file that
+        SQLite calls damaged is not intact, and that is the answer; on a disk that fails nothing is known: `sqlite3.Error`."""
+        try:
+            return await self._ask(
+                lambda connection: journal_file.verify_connection(
+                    connection, self._keys, self._site, lambda: time.sleep(0.002)
+                )
             )
-        )
+        except sqlite3.DatabaseError as error:
+            if not journal_file.is_damage(error):
+                raise
+            self.damage = str(error)
+            return Verification(why=Break.UNREADABLE, detail=f"{self._path}: {error}")
 
     async def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
         if self._closed:
@@ -210,12 +221,20 @@ class JournalReader:
 
     def _answer(self, question: Callable[[sqlite3.Connection], T]) -> T:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is not None and self._local.life != self._life:
+            self._local.connection = None
+            self._connections.discard(connection)
+            connection.close()
+            connection = None
         if connection is None:
+            self._local.life = self._life
             connection = self._local.connection = journal_file.connect_reader(self._path)
             self._connections.add(connection)
         try:
             return question(connection)
-        except sqlite3.Error:  # the next question opens the file anew
+        except sqlite3.Error as error:  # the next question opens the file anew
+            if journal_file.is_damage(error):
+                self.damage = str(error)
             self._local.connection = None
             self._connections.discard(connection)
             connection.close()

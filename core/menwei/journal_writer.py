@@ -23,6 +23,7 @@ from menwei import journal_file
 from menwei.chain import MAX_EPOCH, JournalKeys, Position
 from menwei.journal_file import JournalError, State
 from menwei.journal_pen import Draft, Flush, Item, Pen, Work
+from menwei.journal_place import Place
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class TroubleKind(StrEnum):
     READ_ONLY = "read-only"
     DAMAGED = "file damaged"
     DIVERGED = "file replaced"
-    """Not the file that was written to: it was put back from a copy, or exchanged."""
+    """Not the file that was written to: it was put back from a copy, exchanged or deleted."""
     OTHER = "error"
 
 
@@ -126,6 +127,8 @@ class Writer:
         self._hurry = threading.Event()
         self._deadline = float("inf")
         self._connection: sqlite3.Connection | None = None
+        self._place: Place | None = None
+        """Of the connection's file."""
         self._state = State()
         self._epoch = 0
         self._attempt: tuple[list[Draft], list[int], State] | None = None
@@ -198,6 +201,7 @@ class Writer:
         try:
             journal_file.migrate(connection, self._path, self._site)
             state = journal_file.load_state(connection, self._keys, self._site)
+            self._place = Place(self._path)
         except BaseException:
             connection.close()
             raise
@@ -272,6 +276,7 @@ class Writer:
         signing = (self._unsigned or bool(drafts)) and (due or self._stopping)
         if not (drafts or moves or signing):
             return
+        self._require_log(connection)
         connection.execute("BEGIN IMMEDIATE")
         pen = Pen(connection, self._keys, self._site, self._state, self._epoch)
         positions = pen.write(drafts) if drafts else []
@@ -284,10 +289,35 @@ class Writer:
             self._sign(pen)
         self._attempt = drafts, positions, pen.state
         connection.execute("COMMIT")
+        self._require_file()
         self._written(drafts, positions, pen.state)
         self._unsigned = not signing and (self._unsigned or bool(drafts))
         if signing:
             self._signed = time.monotonic()
+
+    def _require_log(self, connection: sqlite3.Connection) -> None:
+        """Raises `Diverged` when the write-ahead log's path leads to another file or to none. If it alone was taken away,
+        what stands in it is brought into the file first: then opening anew finds everything."""
+        assert self._place is not None
+        if self._place.log_stands():
+            return
+        if not self._place.untouched():
+            raise Diverged(f"{self._path} was deleted or replaced while it was being written")
+        (reading, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._require_file()
+        if reading:
+            busy = sqlite3.OperationalError(
+                f"{self._path}-wal was taken away; waiting for readers to save it"
+            )
+            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise busy
+        raise Diverged(f"{self._path}-wal was taken away while it was being written; what it held is saved")
+
+    def _require_file(self) -> None:
+        """Raises `Diverged` when what was just written went into a file that the path does not lead to."""
+        assert self._place is not None
+        if not self._place.file_stands():
+            raise Diverged(f"{self._path} was deleted or replaced while it was being written")
 
     def _sign(self, pen: Pen) -> None:
         try:
@@ -313,13 +343,17 @@ class Writer:
             connection = self._connection
             assert connection is not None
             pen = Pen(connection, self._keys, self._site, self._state, self._epoch)
+            self._require_log(connection)
             if not work.transaction:
-                return work.run(connection, pen)
+                result = work.run(connection, pen)
+                self._require_file()
+                return result
             connection.execute("BEGIN IMMEDIATE")
             result = work.run(connection, pen)
             self._attempt = [], [], pen.state
             connection.execute("COMMIT")
             self._written([], [], pen.state)
+            self._require_file()
             self._unsigned = True
         except Exception as error:
             self._rollback()
@@ -335,6 +369,7 @@ class Writer:
         connection = journal_file.connect_writer(self._path)
         try:
             found = journal_file.load_state(connection, self._keys, self._site)
+            self._place = Place(self._path)
         except BaseException:
             connection.close()
             raise

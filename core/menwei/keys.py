@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from menwei.model import CredentialIdentifier
+from menwei.problems import Unusable
 from menwei.randomness import Randomness
 
 MACHINE_KEY = "machine.key"
@@ -47,7 +48,7 @@ _SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 """RFC 9180, base mode, one message per encapsulation."""
 
 
-class KeyTrouble(Exception):
+class KeyTrouble(Unusable):
     """The machine key can not be used. The text says which file and what to do; nothing was changed."""
 
 
@@ -72,7 +73,7 @@ class Keys:
 
     def __init__(self, machine_key: bytes) -> None:
         if len(machine_key) != KEY_LENGTH:
-            raise KeyTrouble(f"a machine key has {KEY_LENGTH} bytes, this one {len(machine_key)}")
+            raise KeyTrouble("key.length", wanted=KEY_LENGTH, found=len(machine_key))
         self._machine = machine_key
         self._digest = _Hmac(_derive(machine_key, "identifiers"))
         self._pin = _Hmac(_derive(machine_key, "pins"))
@@ -95,15 +96,11 @@ class Keys:
         with os.fdopen(descriptor, "rb") as file:
             facts = os.fstat(file.fileno())
             if facts.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                mode = stat.S_IMODE(facts.st_mode)
-                raise KeyExposed(
-                    f"{path} can be read by others than its owner (mode {mode:04o}): chmod 600 {path}"
-                )
+                mode = f"{stat.S_IMODE(facts.st_mode):04o}"
+                raise KeyExposed("key.exposed", file=path, mode=mode)
             content = file.read(KEY_LENGTH + 1)
         if len(content) != KEY_LENGTH:
-            raise KeyTrouble(
-                f"{path} is damaged: it must hold {KEY_LENGTH} bytes. Restore it from the backup of this installation"
-            )
+            raise KeyTrouble("key.damaged", file=path, wanted=KEY_LENGTH)
         return cls(content)
 
     def digest(self, identifier: CredentialIdentifier) -> bytes:
@@ -293,10 +290,7 @@ def _open_gcm(cipher: AESGCM, sealed: bytes, context: str) -> bytes:
 def _create(path: Path) -> bytes:
     for name in KEPT_WITH_THE_KEY:
         if (path.parent / name).exists():
-            raise KeyMissing(
-                f"{path} is missing, but {name} beside it was written with it. Restore the key file from its backup; "
-                f"to start anew and lose the data, move {name} away"
-            )
+            raise KeyMissing("key.missing", file=path, other=name)
     key = os.urandom(KEY_LENGTH)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -11,11 +11,13 @@ import difflib
 import importlib
 import inspect
 import re
+import sys
 import traceback
 from asyncio import CancelledError
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +30,7 @@ from menwei import schema
 from menwei.context import Config
 from menwei.hookspecs import PROJECT, Hooks
 from menwei.manifest import Explained, Failure, Found, Manifest, installed
+from menwei.messages import Catalogue, Messages
 from menwei.plugin import Driver, Finder, Notifier, Policy, Recognizer, Service
 from menwei.routes import Route
 from menwei.schema import Undeclared, check_declared
@@ -75,6 +78,8 @@ class LoadedPlugin:
     schema: MetaData | None = None
     routes: tuple[Route, ...] = ()
     commands: typer.Typer | None = None
+    words: Catalogue | None = None
+    """Its sentences, when it has any that can be used."""
 
     @property
     def shows(self) -> frozenset[str]:
@@ -99,8 +104,9 @@ def load(names: Iterable[str], found: Mapping[str, Found] | None = None) -> dict
     """
     found = installed() if found is None else found
     loaded: dict[str, LoadedPlugin] = {}
+    messages = Messages()
     for name in names:
-        plugin = _unique_drivers(_load(name, found), loaded.values())
+        plugin = _with_words(_unique_drivers(_load(name, found), loaded.values()), messages)
         for failure in plugin.failures:
             log.error(
                 "plugin",
@@ -315,6 +321,9 @@ def _trouble(cls: Any, base: Any) -> str:
         config = getattr(cls, "Config", None)
         if not (isinstance(config, type) and issubclass(config, Config)):
             return "`Config` must be a subclass of menwei.Config"
+    for attribute in ("card_formats", "decides", "inputs", "identifiers"):
+        if hasattr(base, attribute) and not isinstance(getattr(cls, attribute), frozenset):
+            return f"`{attribute}` must be a frozenset"
     if not (cls.__dict__.get("__doc__") or "").strip():
         return "has no docstring: say when it is called and what happens when it fails"
     return ""
@@ -332,6 +341,19 @@ def _unique_drivers(plugin: LoadedPlugin, earlier: Iterable[LoadedPlugin]) -> Lo
     )
     drivers = tuple(cls for cls in plugin.drivers if cls not in clashes)
     return replace(plugin, state=PluginState.PARTIAL, failures=plugin.failures + failures, drivers=drivers)
+
+
+def _with_words(plugin: LoadedPlugin, messages: Messages) -> LoadedPlugin:
+    """With its sentences, unless they cannot be read or are somebody else's. `messages` has those of the plugins before."""
+    folders = getattr(sys.modules.get(plugin.package), "__path__", ())
+    if not any((Path(folder) / "locale").is_dir() for folder in folders):
+        return plugin
+    try:
+        return replace(plugin, words=messages.add(plugin.package))
+    except Exception as error:  # whatever stands in the file
+        state = PluginState.PARTIAL if plugin.state is PluginState.OK else plugin.state
+        failure = Failure("plugin.catalogue", {"plugin": plugin.name, "error": str(error)})
+        return replace(plugin, state=state, failures=(*plugin.failures, failure))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from menwei.announcement import clean
 from menwei.boardchecks import abilities
 from menwei.boardfacts import BoardAbilities
 from menwei.boardplan import alone
 from menwei.checking import objections
 from menwei.config import Problem
+from menwei.context import Repair
 from menwei.loader import LoadedPlugin
 from menwei.memory import Memories
 from menwei.model import DeviceInfo
@@ -41,6 +43,7 @@ class Making:
         self._memories = memories
         self._found: list[Problem] = []
         self._of_notifiers: list[Problem] = []
+        self._unmade: dict[str, str] = {}
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -65,7 +68,10 @@ class Making:
 
     def board_abilities(self) -> dict[str, BoardAbilities]:
         """Of each device whose board may decide, by device id."""
-        return abilities(self._house.loaded, {name: cls for name, (_, cls) in self._drivers().items()})
+        drivers = {name: cls for name, (_, cls) in self._drivers().items()}
+        found, faults = abilities(self._house.loaded, drivers)
+        self._found += [self._house.loaded.problem(fault) for fault in faults]
+        return found
 
     def supervised(self) -> dict[str, Supervised]:
         """Every device of the config, by its id."""
@@ -150,16 +156,29 @@ class Making:
     def notifiers(self) -> list[NotifierRunner]:
         """One of each class the plugins bring, not yet running."""
         house, runners = self._house, []
-        self._of_notifiers = []
+        self._of_notifiers, self._unmade = [], {}
         for plugin in house.plugins.values():
             for cls in plugin.notifiers:
                 options = house.loaded.check_plugin_options(("plugins", plugin.name), cls.Config)
                 if isinstance(options, list):
                     self._of_notifiers += options
                     continue
-                name, notifier = f"{plugin.name}.{cls.name}", cls(house.context(plugin), options)
+                name = f"{plugin.name}.{cls.name}"
+                try:
+                    notifier = cls(house.context(plugin), options)
+                except (Exception, SystemExit) as error:
+                    self._unmade[name] = f"{type(error).__name__}: {error}"
+                    log.error("notifier could not be made", notifier=name, error=self._unmade[name])
+                    continue
                 runners.append(NotifierRunner(name, notifier, house.journal))
         return runners
+
+    def repairs(self) -> list[Repair]:
+        """Notifiers that could not be made: nothing is told to anybody through them."""
+        return [
+            Repair(f"notifier:{name}", "repair.notifier", {"notifier": name, "detail": clean(why)}, "error")
+            for name, why in self._unmade.items()
+        ]
 
 
 def _no_driver(name: str, _announce: Callable[[DeviceInfo], None]) -> Driver:

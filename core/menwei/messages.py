@@ -102,14 +102,18 @@ class Messages:
         self.strict = strict
         self._catalogues = [_core()]
 
-    def add(self, package: str) -> None:
-        """Adds a plugin's catalogues, when it is loaded. Raises `CatalogueError`: a plugin has its own keys and
-        cannot reword another's."""
+    def add(self, package: str) -> Catalogue:
+        """Reads and adds a plugin's catalogues, when it is loaded. Raises `CatalogueError`."""
         added = Catalogue.of_package(package)
+        self.include(added)
+        return added
+
+    def include(self, added: Catalogue) -> None:
+        """Raises `CatalogueError`: a plugin has its own keys and cannot reword another's."""
         for known in self._catalogues:
             if clash := sorted(added.keys() & known.keys()):
                 raise CatalogueError(
-                    f"{package}: these message keys belong to {known.package}: {', '.join(clash)}"
+                    f"{added.package}: these message keys belong to {known.package}: {', '.join(clash)}"
                 )
         self._catalogues.append(added)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from menwei.complaints import complaints
 from menwei.context import Repair
 from menwei.journal import Journal, Recorded
 from menwei.patience import within
@@ -61,7 +62,8 @@ class NotifierRunner:
             return
 
     def repairs(self) -> list[Repair]:
-        found = list(self._notifier.repairs())
+        """What the notifier says, and its own failure."""
+        found = complaints(self._notifier, self._unsaid)
         if self.trouble:
             found.append(
                 Repair(
@@ -71,6 +73,10 @@ class NotifierRunner:
                 )
             )
         return found
+
+    def _unsaid(self, why: str) -> Repair:
+        values = {"notifier": self.name, "detail": why}
+        return Repair(f"notifier-repairs:{self.name}", "repair.notifier", values)
 
 
 def facts(entry: Recorded) -> dict[str, Any]:

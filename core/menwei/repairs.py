@@ -9,19 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
-from menwei import certificate
+from menwei import anew, certificate
+from menwei.complaints import complaints
 from menwei.context import Repair
 from menwei.loader import PluginState
 from menwei.plugin import Policy
 from menwei.site import door_missing
-from menwei.upkeep import local_date
+from menwei.upkeep import local_date, local_time
 
 if TYPE_CHECKING:
     from menwei.house import Menwei
-
-log = structlog.get_logger(__name__)
 
 FREE_DISK = 200 * 1024 * 1024
 """Bytes. A journal of a large estate grows by some 10 MB a day; this leaves weeks to act."""
@@ -31,6 +28,8 @@ HORIZON_WARNING = timedelta(days=30)
 def collect(house: Menwei) -> list[Repair]:
     """Everything that could be mended now, the gravest first. Called on demand; reads memory and asks the disk."""
     found = [*_clock(house), *_journal(house), *_disk(house.data), *_schedules(house), *_certificate(house)]
+    found += anew.repairs(house.data, house.made_anew)
+    found += house.upkeep.repairs() if house.upkeep is not None else []
     found += opencv()
     found += [
         Repair(
@@ -49,6 +48,7 @@ def collect(house: Menwei) -> list[Repair]:
         found += _of_policy(policy)
     for runner in getattr(house, "notifiers", []):
         found += runner.repairs()
+    found += house.unmade
     found += house.services.repairs()
     found += house.supervisor.repairs()
     found += house.recognizers.repairs()
@@ -63,16 +63,32 @@ def _clock(house: Menwei) -> list[Repair]:
     behind = house.clock.behind
     if not behind:
         return []
-    return [Repair("clock", "repair.clock", {"seconds": f"{behind:.0f}"}, "error")]
+    zone = house.site.zone
+    values = {
+        "machine": local_time(house.clock.machine, zone),
+        "trusted": local_time(house.clock.now(), zone),
+    }
+    return [Repair("clock", "repair.clock", values, "error")]
 
 
 def _journal(house: Menwei) -> list[Repair]:
-    trouble = house.journal.trouble
-    return [Repair("journal", "repair.journal", {"detail": trouble}, "error")] if trouble else []
+    found = []
+    if trouble := house.journal.trouble:
+        found.append(Repair("journal", "repair.journal", {"detail": trouble}, "error"))
+    if why := house.modes_unknown:
+        values = {"file": str(house.data / "journal.db"), "detail": why}
+        found.append(Repair("journal:modes", "repair.modes_unknown", values, "error"))
+    elif damage := house.journal.damage:
+        values = {"file": str(house.data / "journal.db"), "detail": damage}
+        found.append(Repair("journal:damage", "repair.journal_damaged", values, "error"))
+    return found
 
 
 def _disk(folder: Path) -> list[Repair]:
-    free = shutil.disk_usage(folder).free
+    try:
+        free = shutil.disk_usage(folder).free
+    except FileNotFoundError:  # `Upkeep` tells that
+        return []
     if free >= FREE_DISK:
         return []
     return [
@@ -136,14 +152,9 @@ def opencv_packages() -> tuple[str, ...]:
 
 
 def _of_policy(policy: Policy) -> list[Repair]:
-    try:
-        return policy.repairs()
-    except (Exception, SystemExit) as error:
-        log.error("a policy's repairs() failed", policy=policy.name, error=f"{type(error).__name__}: {error}")
-        return [
-            Repair(
-                f"policy-repairs:{policy.name}",
-                "repair.policy",
-                {"policy": policy.name, "detail": str(error)},
-            )
-        ]
+    def unsaid(why: str) -> Repair:
+        return Repair(
+            f"policy-repairs:{policy.name}", "repair.policy", {"policy": policy.name, "detail": why}
+        )
+
+    return complaints(policy, unsaid)

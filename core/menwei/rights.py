@@ -63,7 +63,7 @@ from menwei.model import (
     IdentifierType,
 )
 from menwei.snapshot import Delta, Snapshot, factor_bit, factors_of
-from menwei.store import Store, Transaction
+from menwei.store import Store, StoreDamaged, Transaction
 from menwei.writing import Writing
 
 log = structlog.get_logger(__name__)
@@ -110,10 +110,14 @@ class Rights:
 
     async def load(self) -> None:
         """Fill the snapshot from the store; once, at start. Raises `KeyMismatch` when the store belongs to another
-        machine key: its hashes would match nobody."""
+        machine key: its hashes would match nobody; `StoreDamaged`."""
         await self.store.bind(self._keys.fingerprint)
         async with self.store.read() as connection:
-            await _load(connection, self.snapshot)
+            try:
+                await _load(connection, self.snapshot)
+            except (KeyError, TypeError, ValueError) as error:  # values that no right can have
+                detail = f"{type(error).__name__}: {error}"
+                raise StoreDamaged("store.damaged", file=self.store.name, detail=detail) from error
 
     async def apply(self, tx: Transaction, changes: Iterable[Change], *, actor: Actor) -> int:
         """Make the changes, in order, as one revision, and return its number (without changes: the newest).

@@ -9,8 +9,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
+import yaml
+
+from menwei.manifest import installed
+
 KINDS = ("policy", "driver", "notifier")
-_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,38}[a-z0-9]")
 
 
 class ScaffoldError(ValueError):
@@ -25,13 +29,17 @@ class ScaffoldError(ValueError):
 def create(kind: str, name: str, folder: Path) -> list[Path]:
     """Write a project for one `kind` (see `KINDS`) into `folder`/menwei-NAME and return the files, in order.
 
-    Raises `ScaffoldError` for a name that is no Python name, or a folder that is already there.
+    Raises `ScaffoldError` for a name that is no Python name or a word of YAML, a plugin's that is installed, or a folder already there.
     """
     if kind not in KINDS:
         raise ScaffoldError("new.kind", kind=kind, kinds=", ".join(KINDS))
     name = name.replace("-", "_")
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise ScaffoldError("new.name", name=name)
+    if not isinstance(yaml.safe_load(name), str):  # it is a key of every config.yaml that names the plugin
+        raise ScaffoldError("new.yaml", name=name)
+    if name in installed():  # pip would install the one over the other's files
+        raise ScaffoldError("new.installed", name=name)
     root = folder / f"menwei-{name.replace('_', '-')}"
     if root.exists():
         raise ScaffoldError("new.exists", folder=str(root))
@@ -40,7 +48,8 @@ def create(kind: str, name: str, folder: Path) -> list[Path]:
         "kind": kind,
         "package": f"menwei_{name}",
         "distribution": root.name,
-        "class_name": "".join(part.capitalize() for part in name.split("_")),
+        # With the kind at its end it is no name of the templates' own: a driver `card` beside the line `Card`.
+        "class_name": "".join(part.capitalize() for part in (*name.split("_"), kind)),
     }
     written = []
     templates = files("menwei") / "scaffold"

@@ -134,6 +134,10 @@ class House(Protocol):
     ) -> Position | None:
         """Record that somebody looked at or changed something."""
 
+    async def accept_clock(self) -> float:
+        """Go by the machine's clock although it is behind, on a person's word; the caller audits. Returns by how many
+        seconds it was behind, 0 when there was nothing to accept."""
+
     async def capture(self, device: str, reader: str, seconds: float) -> CredentialIdentifier:
         """The next card at a chosen reader, instead of a decision. Raises `TimeoutError`, `ReaderBusy` when somebody
         already waits there, `NotReady` when the reader is away."""

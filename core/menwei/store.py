@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -26,33 +27,42 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.engine import URL, CursorResult, make_url
+from sqlalchemy.engine import URL, CursorResult, ExceptionContext, make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import MetaData
 from sqlalchemy.sql import Executable
 
 from menwei import schema
 from menwei.keys import KeyMismatch
+from menwei.problems import Unusable
 
 VERSION_TABLE = "menwei_version"
 CORE_MIGRATIONS = Path(__file__).with_name("migrations")
+RESERVE = "reserve"
+ROOM = 256 * 1024
+"""Bytes kept in the file `reserve` while the store is shut. SQLite cannot even read on a full disk: it must make 32 kB of
+shared memory beside each of the two databases, and an orderly end removes those. The rest is for the first entries."""
 BUSY_TIMEOUT = 5.0
 """Seconds. Only a backup or an sqlite shell ever holds the file beside us."""
+_BLOCK = 4096
 _WRITES = "menwei_writes"
 
 
-class StoreLocked(Exception):
+class StoreLocked(Unusable):
     """Another process has the store open; `pid` is its number, 0 when it could not be told."""
 
     def __init__(self, path: Path, pid: int) -> None:
-        super().__init__(
-            f"the store is open in process {pid or 'unknown'} (lock {path}); stop it, or ask it instead"
-        )
+        super().__init__("store.locked", file=path, pid=pid or "?")
         self.pid = pid
 
 
-class StoreTooNew(Exception):
+class StoreTooNew(Unusable):
     """The store was written by a newer version of this program or plugin."""
+
+
+class StoreDamaged(Unusable):
+    """The store's file is damaged, or the disk does not let it be opened."""
 
 
 class Transaction:
@@ -89,9 +99,10 @@ class Transaction:
 class Store:
     """The open store. Made by `Store.open`, ended by `close` (or `async with`)."""
 
-    def __init__(self, engine: AsyncEngine, lock: ProcessLock) -> None:
+    def __init__(self, engine: AsyncEngine, lock: ProcessLock, file: Path | None = None) -> None:
         self.engine = engine
         self._lock = lock
+        self._file = file
         self._writer = asyncio.Lock()
 
     @classmethod
@@ -99,8 +110,8 @@ class Store:
         """Open and, where needed, create or migrate the store.
 
         `target` is a path (SQLite) or a database URL; a URL of a server needs `lock`, the file that says that this
-        machine has it open (a SQLite file has its own beside it). Raises `StoreLocked`, `StoreTooNew`,
-        `schema.Undeclared`.
+        machine has it open (a SQLite file has its own beside it). Raises `StoreLocked`, `StoreTooNew`, `StoreDamaged`,
+        `schema.Undeclared`; `StoreDamaged` also whenever damage is met later.
         """
         schema.check_declared(schema.metadata)
         url = make_url(target) if isinstance(target, str) and "://" in target else _sqlite_url(Path(target))
@@ -112,13 +123,21 @@ class Store:
         held = ProcessLock(lock)
         try:
             if file is not None:
+                file.with_name(RESERVE).unlink(missing_ok=True)
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            store = cls(_engine(url), held)
+            store = cls(_engine(url), held, file)
             await store._migrate(VERSION_TABLE, schema.metadata, CORE_MIGRATIONS)
-        except BaseException:
+        except BaseException as error:
             held.release()
+            if file is not None and isinstance(error, OperationalError):
+                raise StoreDamaged("store.unusable", file=file, detail=error.orig) from error
             raise
         return store
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: the path of the file, or the database's URL without its password."""
+        return str(self._file) if self._file is not None else str(self.engine.url)
 
     async def migrate(self, plugin: str, metadata: MetaData, script_folder: Path) -> None:
         """Bring a plugin's own tables to the newest version in `script_folder`/versions (alembic). Called at start for
@@ -151,9 +170,7 @@ class Store:
             async with self.transaction() as tx:
                 await tx.execute(insert(schema.manager), [{"id": 1, "machine": fingerprint}])
         elif found != fingerprint:
-            raise KeyMismatch(
-                "this store was written under another machine key: restore the machine.key that belongs to it"
-            )
+            raise KeyMismatch("key.mismatch", file=self.name)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -165,6 +182,8 @@ class Store:
         """Wait for the writer, close the connections, give the lock back."""
         async with self._writer:
             await self.engine.dispose()
+            if self._file is not None:
+                _reserve(self._file.with_name(RESERVE))
             self._lock.release()
 
     async def __aenter__(self) -> Self:
@@ -196,13 +215,21 @@ class ProcessLock:
             owner = os.read(self._descriptor, 20).strip()
             os.close(self._descriptor)
             raise StoreLocked(path, int(owner) if owner.isdigit() else 0) from error
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, b"%d\n" % os.getpid())
+        with suppress(OSError):  # on a full disk the owner's number is missing, the lock holds all the same
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, b"%d\n" % os.getpid(), 0)
 
     def release(self) -> None:
         """Give it back; the file stays, because removing it would let two processes lock two files of that name."""
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)
+
+
+def _reserve(path: Path) -> None:
+    """Keep the room that the next opening needs, or what there is of it."""
+    with suppress(OSError), path.open("wb", buffering=0) as file:  # full: what was written until then is kept
+        for _ in range(ROOM // _BLOCK):
+            file.write(bytes(_BLOCK))
 
 
 @lru_cache(maxsize=256)
@@ -243,6 +270,7 @@ def _engine(url: URL) -> AsyncEngine:
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "handle_error", _damage)
     return engine
 
 
@@ -256,6 +284,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA temp_store = MEMORY")  # what a savepoint keeps of pages stays out of files in /tmp
     cursor.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")
     cursor.close()
+
+
+def _damage(context: ExceptionContext) -> StoreDamaged | None:
+    """In place of SQLAlchemy's error when SQLite says that the file is damaged."""
+    code = getattr(context.original_exception, "sqlite_errorcode", 0) & 0xFF
+    if code not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or context.engine is None:
+        return None
+    return StoreDamaged("store.damaged", file=context.engine.url.database, detail=context.original_exception)
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -280,10 +316,7 @@ def _upgrade(connection: Connection, version_table: str, metadata: MetaData, fol
         command.upgrade(config, "head")
     except CommandError as error:
         found = _version(connection, version_table)
-        raise StoreTooNew(
-            f"{version_table}: the store has version {found}, which this program does not know ({error}). "
-            "Install the newer version again, or restore the backup made before it"
-        ) from error
+        raise StoreTooNew("store.too_new", table=version_table, version=found, detail=error) from error
 
 
 def _version(connection: Connection, version_table: str) -> str | None:

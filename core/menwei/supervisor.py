@@ -15,11 +15,13 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 
 import structlog
 
 from menwei.announcement import clean
+from menwei.complaints import complaints
 from menwei.context import AuthFailed, NotReady, Repair
 from menwei.model import DeviceInfo
 from menwei.plugin import Driver
@@ -171,17 +173,7 @@ class Supervisor:
             driver = device.driver or device.last  # the last one may know why it could not connect
             if driver is None:
                 continue
-            try:
-                found.extend(driver.repairs())
-            except (Exception, SystemExit) as error:
-                log.error("a driver's repairs() failed", device=device.id, error=_describe(error))
-                found.append(
-                    Repair(
-                        f"repairs:{what}:{device.id}",
-                        f"{what}.repair.repairs",
-                        {what: device.id, "detail": _describe(error)},
-                    )
-                )
+            found += complaints(driver, partial(_unsaid, what, device.id))
         return found
 
     # -------------------------------------------------------------------------------------------------- what it does
@@ -365,6 +357,10 @@ def _vetted(info: DeviceInfo) -> DeviceInfo:
         details={clean(key): clean(value, LONGEST_TEXT) for key, value in info.details.items()},
         **{name: tuple(clean(one) for one in part) for name, part in parts.items()},
     )
+
+
+def _unsaid(what: str, id: str, why: str) -> Repair:
+    return Repair(f"repairs:{what}:{id}", f"{what}.repair.repairs", {what: id, "detail": why})
 
 
 class DriverStopped(Exception):

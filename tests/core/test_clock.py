@@ -74,3 +74,30 @@ def test_an_accepted_clock_may_be_earlier():
     clock = machine.clock(floor=9000.0)
     clock.accept()
     assert clock.now() == 1000.0
+
+
+def test_a_leap_ahead_is_followed_and_is_not_taken_for_steady_time():
+    machine = Machine(1000.0)
+    clock = machine.clock()
+    machine.pass_time(50)
+    assert clock.steady == 50.0
+    machine.wall += 4 * 86_400
+    assert clock.now() == 1050.0 + 4 * 86_400
+    machine.pass_time(7)
+    assert clock.steady == 7.0
+
+
+def test_time_stays_steady_over_what_a_person_or_the_network_corrects():
+    machine = Machine(1000.0)
+    clock = machine.clock()
+    machine.pass_time(50)
+    machine.wall += 3600
+    clock.now()
+    machine.wall -= 3600
+    assert clock.steady == 50.0
+
+
+def test_what_the_machine_says_can_be_read_beside_what_is_trusted():
+    machine = Machine(1000.0)
+    clock = machine.clock(floor=9000.0)
+    assert (clock.machine, clock.now()) == (1000.0, 9000.0)

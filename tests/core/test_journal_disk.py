@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from journal_support import KEYS, SITE, opened, passage, until_gap
+from menwei.house import Menwei
 from menwei.journal import Journal, TroubleKind, verify_file
 
 pytestmark = pytest.mark.e2e
@@ -122,3 +123,16 @@ async def test_a_disk_that_stays_full_to_the_end_loses_only_what_was_never_durab
         assert len(await journal.read(kinds={"AccessGranted"}, limit=10_000)) == durable
         assert await journal.record(passage(), 10) is not None
     assert verify_file(path, KEYS).ok
+
+
+async def test_a_house_that_ended_in_order_starts_again_on_a_full_disk(disk: Path, tmp_path: Path) -> None:
+    """An orderly end takes away what SQLite needs beside its files to read them, and a full disk has no room for it."""
+    config = tmp_path / "config.yaml"
+    config.write_text(f"site: {{id: yard}}\ndata: {disk / 'var'}\n", "utf-8")
+    await (await Menwei.open(config)).stop()
+    fill(disk)
+    for _ in range(2):  # what the first of them keeps for the second has no more room than it had itself
+        house = await Menwei.open(config)
+        assert "disk" in [repair.key for repair in house.repairs()]
+        assert [account.name for account in await house.accounts.list()] == ["admin"]
+        await house.stop()

@@ -16,7 +16,7 @@ from menwei import schema
 from menwei.columns import among
 from menwei.keys import KeyMismatch
 from menwei.schema import Undeclared
-from menwei.store import CORE_MIGRATIONS, Store, StoreLocked, StoreTooNew
+from menwei.store import CORE_MIGRATIONS, RESERVE, ROOM, Store, StoreLocked, StoreTooNew
 
 pytestmark = pytest.mark.usefixtures("own_migrations")
 
@@ -61,6 +61,14 @@ async def test_a_store_that_is_up_to_date_opens_without_alembic(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "False"
+
+
+async def test_the_room_to_start_on_a_full_disk_is_kept_while_the_store_is_shut_and_only_then(tmp_path):
+    for _ in range(2):
+        store = await Store.open(tmp_path / "store.db")
+        assert not (tmp_path / RESERVE).exists()
+        await store.close()
+        assert (tmp_path / RESERVE).stat().st_blocks * 512 >= ROOM
 
 
 async def test_every_personal_column_of_the_core_holds_bytes_not_text():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import time
 import warnings
@@ -13,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from menwei.house import Menwei
+from menwei.journal import JournalError
 from menwei.model import DoorMode
 from menwei_simulator.controller import ControllerSpec
 from menwei_simulator.stage import StageError
 from peers.street import Street
+from program import Program
 from street_site import TEST, check_accounts, door, enter, recorded, running, write_config
 from waiting import WITHIN, until
 
@@ -229,6 +232,47 @@ async def test_a_clock_that_was_set_back_revives_no_card(tmp_path: Path) -> None
             reasons = [[check["reason"] for check in entry.data["checks"]] for entry in denied]
             assert reasons == [["CredentialExpired"], ["CredentialExpired"]]
         assert street.pulses() == []
+
+
+async def test_a_clock_that_was_a_year_ahead_once_is_taken_back_by_a_person(tmp_path: Path) -> None:
+    """One boot with a dead clock; then the machine's is right, and the card that ends next month must open again."""
+    async with Street(tmp_path, [ControllerSpec("sim-a")]) as street:
+        config, gate, menwei = write_config(tmp_path, street, ONE_DOOR), street.at("sim-a"), Program(tmp_path)
+        async with running(config) as house:
+            await enter(house, [CARD, OTHER_CARD], valid_to=time.time() + 30 * DAY)
+            await gate.present(CARD, reader="in")
+            (granted,) = await recorded(house, "AccessGranted")
+        async with running(config, wall=lambda: time.time() + 400 * DAY) as house:
+            await until(lambda: "retention" in repair_keys(house))
+            (kept,) = await house.journal.read(kinds=["AccessGranted"], personal=True)
+            assert kept.position == granted.position
+            assert kept.personal, "a wrong clock has destroyed who passed"
+        assert "menwei clock accept" in await menwei("doctor", code=1)
+        assert "menwei clock accept" not in await menwei(
+            "clock", "accept", "--reason", "its battery was dead"
+        )
+        async with running(config) as house:
+            assert house.clock.behind == 0
+            assert "clock" not in repair_keys(house)
+            await gate.present(OTHER_CARD, reader="in")
+            assert await gate.walk_through(wait=WITHIN)
+        assert "nothing to accept" in await menwei.said("clock", "accept", "--reason", "once more", code=1)
+
+
+async def test_a_data_folder_that_is_deleted_while_doors_are_served_is_told_and_nothing_counts_as_recorded(
+    tmp_path: Path,
+) -> None:
+    async with Street(tmp_path, [ControllerSpec("sim-a")]) as street:
+        config, gate = write_config(tmp_path, street, ONE_DOOR), street.at("sim-a")
+        with pytest.raises(JournalError):  # at the end: what waited has nowhere to go
+            async with running(config) as house:
+                await enter(house, [CARD])
+                assert not {"data", "journal"} & set(repair_keys(house))
+                shutil.rmtree(tmp_path / "var")
+                await gate.present(CARD, reader="in")
+                assert await gate.walk_through(wait=WITHIN), "nobody is locked out"
+                await until(lambda: {"data", "journal"} <= set(repair_keys(house)))
+                assert house.journal.waiting
 
 
 async def test_a_reader_is_unplugged_and_comes_back(tmp_path: Path) -> None:
