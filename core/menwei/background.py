@@ -84,8 +84,8 @@ class ServiceRunner:
         return found
 
     def _unsaid(self, why: str) -> Repair:
-        values = {"service": self.name, "detail": why}
-        return Repair(f"service-repairs:{self.name}", "repair.service", values)
+        values = {"part": self.name, "detail": why}
+        return Repair(f"service-repairs:{self.name}", "repair.repairs", values)
 
 
 class Services:

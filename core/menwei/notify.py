@@ -75,8 +75,8 @@ class NotifierRunner:
         return found
 
     def _unsaid(self, why: str) -> Repair:
-        values = {"notifier": self.name, "detail": why}
-        return Repair(f"notifier-repairs:{self.name}", "repair.notifier", values)
+        values = {"part": self.name, "detail": why}
+        return Repair(f"notifier-repairs:{self.name}", "repair.repairs", values)
 
 
 def facts(entry: Recorded) -> dict[str, Any]:

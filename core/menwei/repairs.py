@@ -153,8 +153,6 @@ def opencv_packages() -> tuple[str, ...]:
 
 def _of_policy(policy: Policy) -> list[Repair]:
     def unsaid(why: str) -> Repair:
-        return Repair(
-            f"policy-repairs:{policy.name}", "repair.policy", {"policy": policy.name, "detail": why}
-        )
+        return Repair(f"policy-repairs:{policy.name}", "repair.repairs", {"part": policy.name, "detail": why})
 
     return complaints(policy, unsaid)

@@ -81,7 +81,8 @@ async def test_a_notifier_whose_repairs_are_none_is_named(plugins: PluginFolder,
     code = NOTIFIER.replace("BEGIN", "pass").replace("REPAIRS", "return None")
     plugins.package("menwei_bad", code, manifest=HEARS)
     site = await begin("bad: ")
-    assert "repairs(): TypeError" in told(site)["notifier-repairs:bad.told"]
+    sentence = told(site)["notifier-repairs:bad.told"]
+    assert sentence.startswith("bad.told could not say what to mend: repairs(): TypeError")
 
 
 BOARD = '''
