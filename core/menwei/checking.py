@@ -15,10 +15,12 @@ from typing import Any
 from menwei import certificate
 from menwei.boardchecks import board_faults
 from menwei.config import Loaded, Problem, load
+from menwei.context import Config
+from menwei.faults import NEAR, near
 from menwei.forms import unseen
-from menwei.loader import LoadedPlugin
+from menwei.loader import LoadedPlugin, PluginState
 from menwei.loader import load as load_plugins
-from menwei.manifest import Explained
+from menwei.manifest import NEEDS_ALLOWING, Explained
 from menwei.messages import Messages
 from menwei.model import AccessPoint
 from menwei.plugin import Driver, Recognizer
@@ -42,7 +44,7 @@ def check_all(config: Path) -> list[Problem]:
         *_plugins(loaded, plugins),
         *_drivers(loaded, settings, drivers),
         *_policies(loaded, settings, plugins),
-        *_notifiers(loaded, plugins),
+        *_options(loaded, settings, plugins),
     ]
     if loaded.config is not None:
         found += [
@@ -118,11 +120,22 @@ def _policies(loaded: Loaded, settings: Settings, plugins: Mapping[str, LoadedPl
     return found
 
 
-def _notifiers(loaded: Loaded, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
+def _options(loaded: Loaded, settings: Settings, plugins: Mapping[str, LoadedPlugin]) -> list[Problem]:
+    """What stands in the sections of the plugins: options, which a plugin of drivers and pages alone has none of, and
+    what they are allowed."""
     found: list[Problem] = []
     for plugin in plugins.values():
+        for number, word in enumerate(settings.plugins[plugin.name].allow):
+            if word not in NEEDS_ALLOWING:
+                meant = near(word, NEEDS_ALLOWING)
+                names = {"word": word, "known": ", ".join(sorted(NEEDS_ALLOWING)), "near": meant}
+                where = ("plugins", plugin.name, "allow", number)
+                fault = Fault(where, "config.allow", names, NEAR if meant else "")
+                found.append(loaded.problem(fault))
         models = [cls.Config for cls in plugin.notifiers] + [cls.Config for cls in plugin.services]
         models += [cls.Config for cls in plugin.recognizers]
+        if not models and plugin.state is PluginState.OK:
+            models = [Config]
         for model in dict.fromkeys(models):
             options = loaded.check_plugin_options(("plugins", plugin.name), model)
             found += options if isinstance(options, list) else []

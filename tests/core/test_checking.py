@@ -58,3 +58,12 @@ def test_a_device_that_is_wrong_for_the_core_is_not_asked_of_its_driver_too(tmp_
 def test_a_file_that_is_no_yaml_is_told_at_its_place(tmp_path):
     (problem, *_) = check_all(written(tmp_path, "site: {id: yard\n"))
     assert problem.text("en").startswith(f"{tmp_path}/config.yaml:")
+
+
+def test_what_a_plugin_does_not_know_in_its_section_is_told_with_what_was_meant(tmp_path):
+    config = "site: {id: yard}\nplugins:\n  console: {colour: red}\n  simulator: {allow: [right]}\n"
+    colour, right = check_all(written(tmp_path, config))
+    assert (colour.line, colour.path) == (3, "plugins.console.colour")
+    assert (right.line, right.column, right.path) == (4, 23, "plugins.simulator.allow[0]")
+    assert right.text("en").endswith("there are: doors, rights · did you mean “rights”?")
+    assert right.text("zh-CN").endswith("可写：doors, rights · 您是否想写“rights”？")
