@@ -286,6 +286,8 @@ def plugins(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
 def doctor(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
     async def ask() -> list[dict[str, Any]]:
         async with _api(existing(config)) as api:
+            if not api.serves:
+                err.print(say("cli.doctor.stopped"), style="yellow")
             return list((await api.get("/api/repairs"))["repairs"])
 
     found = run(ask())

@@ -42,6 +42,8 @@ class Api:
     session: aiohttp.ClientSession
     headers: dict[str, str]
     base: str = "http://localhost"
+    serves: bool = True
+    """Whether the service runs; else the data is open for this command alone, and no door is served."""
 
     async def get(self, path: str, **query: Any) -> Any:
         return await self._call(
@@ -119,6 +121,7 @@ async def api(config: Path, language: str, look_for: str = "") -> AsyncIterator[
             serving(config, offline=private, tell=tell) as site,
             _connected(private, language) as service,
         ):
+            service.serves = False
             if look_for:
                 await site.house.discovery.start()
                 try:

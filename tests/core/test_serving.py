@@ -84,6 +84,7 @@ async def test_a_command_that_is_the_first_on_a_folder_shows_the_first_password(
     config.write_text("site: {id: yard}\n", "utf-8")
     async with api(config, "en") as service:
         assert (await service.get("/api/people"))["people"] == []
+        assert not service.serves
     first = capsys.readouterr()
     assert "admin" in first.err
     assert "admin" not in first.out

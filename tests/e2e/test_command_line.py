@@ -105,6 +105,7 @@ async def journal(program, door):
 
 
 async def test_a_query_by_person_needs_a_reason_and_is_recorded(program):
+    assert "The service is not running" in await program.said("doctor", code=None)
     holder = (await program.json("people", "add", "王建国"))["id"]
     assert "--reason" in await program.said("journal", "show", "--holder", str(holder), code=1)
     await program("journal", "show", "--holder", str(holder), "--reason", "asked at the desk")
