@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
@@ -66,7 +67,7 @@ class FileMemory:
         mine = self._wanted
         async with self._turn:
             if self._written < mine:
-                await asyncio.to_thread(self._write, self._wanted, dict(self._facts))
+                await _to_its_end(asyncio.to_thread(self._write, self._wanted, dict(self._facts)))
 
     def _write(self, version: int, facts: dict[str, str]) -> None:
         """In a thread, which goes on when whoever waits is cancelled: hence a lock of its own, and no step back."""
@@ -99,6 +100,17 @@ class FileMemory:
             log.error("a device's memory is unreadable and was set aside", file=str(aside))
             return {}
         return facts
+
+
+async def _to_its_end(writing: Coroutine[Any, Any, None]) -> None:
+    """Also for who is cancelled meanwhile: a driver that has ended has its memory on the disk, where its successor looks
+    for it. Else what was reported a moment before would be reported again."""
+    task = asyncio.ensure_future(writing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
 
 
 def _facts(data: bytes) -> dict[str, str] | None:

@@ -42,6 +42,17 @@ async def test_the_newest_of_overlapping_writes_wins(tmp_path: Path) -> None:
     assert FileMemory(tmp_path / "gate.json").get("index") == "49"
 
 
+async def test_who_is_cancelled_while_keeping_something_ends_with_it_on_the_disk(tmp_path: Path) -> None:
+    memory = FileMemory(tmp_path / "gate.json")
+    for n in range(20):
+        keeping = asyncio.create_task(memory.keep("index", str(n)))
+        await asyncio.sleep(0)
+        keeping.cancel()
+        await asyncio.wait({keeping})
+        assert keeping.cancelled()
+        assert FileMemory(tmp_path / "gate.json").get("index") == str(n)
+
+
 async def test_a_cancelled_write_never_undoes_a_later_one(tmp_path: Path) -> None:
     memory = FileMemory(tmp_path / "gate.json")
     for n in range(20):
