@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 out = Console(markup=False, highlight=False)
 err = Console(stderr=True, markup=False, highlight=False)
+"""Names and places are printed as they are: brackets in them are no markup."""
 
 REFUSED = 1
 """Exit code: the input or the state of things does not allow it; the reason was printed."""
@@ -125,7 +126,7 @@ def print_json(value: Any) -> None:
 
 def fail(text: str) -> typer.Exit:
     """Print why and leave with `REFUSED`; to be raised."""
-    err.print(text, style="red", markup=False, highlight=False)
+    err.print(text, style="red", soft_wrap=True)  # a place in a file must not be cut in two
     return typer.Exit(REFUSED)
 
 
@@ -157,7 +158,7 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 def tell_password(password: str, console: Console = out) -> None:
     """The first password is shown this once: when the account is made, whatever fails afterwards."""
-    console.print(say("cli.first_password", password=password), style="bold", highlight=False)
+    console.print(say("cli.first_password", password=password), style="bold")
 
 
 @app.callback(invoke_without_command=True)
@@ -173,7 +174,7 @@ def main_options(
 
     log_to_stderr()
     if version:
-        out.print(f"menwei {__version__}", highlight=False)
+        out.print(f"menwei {__version__}")
         raise typer.Exit
 
 
@@ -188,12 +189,11 @@ def run_site(
     log_to_stderr(logging.INFO if verbose else logging.WARNING)
 
     def started(site: Serving) -> None:
-        out.print(say("cli.serving", site=site.house.site.name, url=site.server.url), highlight=False)
+        out.print(say("cli.serving", site=site.house.site.name, url=site.server.url))
         for repair in site.house.repairs():
             out.print(
                 f"! {site.house.messages.t(language(), repair.message, **repair.values)}",
                 style="yellow",
-                highlight=False,
             )
 
     run(serve(existing(config), started, tell_password))
@@ -219,10 +219,8 @@ def check(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
         )
     else:
         for problem in found:
-            err.print(problem.text(language()), markup=False, highlight=False)
-        out.print(
-            say("cli.check.problems", count=len(found)) if found else say("cli.check.fine"), highlight=False
-        )
+            err.print(problem.text(language()), soft_wrap=True)
+        out.print(say("cli.check.problems", count=len(found)) if found else say("cli.check.fine"))
     if found:
         raise typer.Exit(REFUSED)
 
@@ -299,12 +297,8 @@ def doctor(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
             out.print(
                 f"• {repair['text']}",
                 style=colours.get(repair["severity"], ""),
-                markup=False,
-                highlight=False,
             )
-        out.print(
-            say("cli.doctor.count", count=len(found)) if found else say("cli.doctor.fine"), highlight=False
-        )
+        out.print(say("cli.doctor.count", count=len(found)) if found else say("cli.doctor.fine"))
     if any(repair["severity"] == "error" for repair in found):
         raise typer.Exit(REFUSED)
 
@@ -322,9 +316,9 @@ def new(
     except ScaffoldError as error:
         raise fail(say(error.key, **error.values)) from None
     for path in written:
-        out.print(str(path), highlight=False)
+        out.print(str(path))
     root = folder / f"menwei-{name.replace('_', '-')}"
-    out.print(say("new.next", folder=str(root)), highlight=False)
+    out.print(say("new.next", folder=str(root)))
 
 
 @app.command(help="Would this person pass, there and then, and if not, why? 解释能否通行。")
@@ -350,19 +344,15 @@ def explain(
         at=found["at"],
         level=found["level"] or "–",
     )
-    out.print(head, style="green" if granted else "red", markup=False, highlight=False)
+    out.print(head, style="green" if granted else "red")
     for finding in found["findings"]:
         out.print(
             say("cli.explain.credential", id=finding["credential"], sentence=finding["text"]),
-            markup=False,
-            highlight=False,
         )
         for check in finding["checks"]:
             detail = f" ({check['detail']})" if check["detail"] else ""
             out.print(
                 f"  – {check['reason']} · {check['by']}: {check['text']}{detail}",
-                markup=False,
-                highlight=False,
             )
 
 

@@ -34,4 +34,4 @@ def accept(
     moments = {
         name: datetime.fromisoformat(found[name]).isoformat(" ", "minutes") for name in ("machine", "before")
     }
-    out.print(say("cli.clock.accepted", **moments), markup=False, highlight=False)
+    out.print(say("cli.clock.accepted", **moments))

@@ -48,11 +48,9 @@ async def look(config: Path, *, as_json: bool, watch: bool, seconds: float) -> N
                 print_json(found)
             else:
                 out.print(_devices(discovery))
-                out.print(say("cli.discover.count", count=len(found)), highlight=False)
+                out.print(say("cli.discover.count", count=len(found)))
             for repair in discovery.repairs():
-                out.print(
-                    "! " + say(repair.message, **repair.values), style="yellow", markup=False, highlight=False
-                )
+                out.print("! " + say(repair.message, **repair.values), style="yellow")
     finally:
         await discovery.stop()
 
@@ -120,9 +118,9 @@ async def take_in(
         print_json(answer)
         return
     facts = {"id": answer["id"], "model": answer["model"], "version": answer["version"]}
-    out.print(say("cli.adopted", **facts), style="green", markup=False, highlight=False)
+    out.print(say("cli.adopted", **facts), style="green")
     for door in answer["doors"]:
-        out.print(say("cli.adopted.door", door=door), markup=False, highlight=False)
+        out.print(say("cli.adopted.door", door=door))
 
 
 def list_plugins(config: Path, as_json: bool) -> None:

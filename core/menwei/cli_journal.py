@@ -41,9 +41,7 @@ def verify(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
         print_json(found)
     else:
         detail = "" if found["ok"] else f" {found['detail']}"
-        out.print(
-            found["message"] + detail, style="green" if found["ok"] else "red", markup=False, highlight=False
-        )
+        out.print(found["message"] + detail, style="green" if found["ok"] else "red")
     if not found["ok"]:
         raise typer.Exit(REFUSED)
 
@@ -80,8 +78,6 @@ def show(
     for entry in entries:
         out.print(
             f"{entry['position']:>16}  {_moment(entry)}  {entry.get('text', entry['kind'])}",
-            markup=False,
-            highlight=False,
         )
 
 
@@ -127,4 +123,4 @@ def export(
 
     count = run(write())
     if to:
-        out.print(say("cli.journal.exported", count=count, file=str(to)), markup=False, highlight=False)
+        out.print(say("cli.journal.exported", count=count, file=str(to)))

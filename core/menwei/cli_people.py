@@ -75,8 +75,6 @@ def add(
             if touch:
                 err.print(
                     say("cli.people.touch", reader=touch, seconds=TOUCH_SECONDS),
-                    markup=False,
-                    highlight=False,
                 )
             return dict(await api.post("/api/people", person))
 
@@ -84,7 +82,7 @@ def add(
     if as_json:
         print_json(made)
     else:
-        out.print(say("cli.people.added", holder=made["id"]), highlight=False)
+        out.print(say("cli.people.added", holder=made["id"]))
 
 
 @app.command("list", help="List people; names only with --as ACCOUNT · 列出人员")
@@ -180,7 +178,7 @@ def state(
             await api.post(f"/api/credentials/{credential}/state", {"state": to})
 
     run(ask())
-    out.print(say("command.done"), highlight=False)
+    out.print(say("command.done"))
 
 
 @app.command(help="End all of a person's credentials, on all doors · 终止某人的所有凭证")
@@ -193,4 +191,4 @@ def end(
             await api.post(f"/api/people/{holder}/end")
 
     run(ask())
-    out.print(say("cli.people.ended", holder=holder), highlight=False)
+    out.print(say("cli.people.ended", holder=holder))

@@ -46,7 +46,7 @@ def ask(
     if as_json:
         print_json(answer)
     else:
-        out.print(show(answer) if show is not None else say("command.done"), markup=False, highlight=False)
+        out.print(show(answer) if show is not None else say("command.done"))
 
 
 __all__ = ["ask", "speaker"]

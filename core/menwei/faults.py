@@ -11,8 +11,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from menwei.problems import Fault, Path, printable
+from menwei.yamlfile import plain
 
 NEAR = "config.hint.near"
+
+_PLAIN = frozenset({"int_type", "int_parsing", "float_type", "float_parsing", "bool_type", "bool_parsing"})
+"""Errors of a value that stands without quotes in the file."""
 
 _KEYS = {
     "missing": "config.missing",
@@ -104,9 +108,7 @@ def _fault(detail: Mapping[str, Any], model: type[BaseModel], data: Any, section
         )
     if key := _KEYS.get(kind):
         limit = next((context[name] for name in _LIMITS if name in context), "")
-        hint = (
-            "config.hint.quote" if kind == "string_type" and isinstance(detail["input"], int | float) else ""
-        )
+        hint = _quotes(kind, detail["input"])
         return Fault(
             path,
             key,
@@ -117,6 +119,15 @@ def _fault(detail: Mapping[str, Any], model: type[BaseModel], data: Any, section
             hint,
         )
     return Fault(path, "config.invalid", {"detail": printable(detail["msg"].removeprefix("Value error, "))})
+
+
+def _quotes(kind: str, given: object) -> str:
+    """The hint where quotes are all that is wrong: text that looks like a number, or the other way round."""
+    if kind == "string_type" and isinstance(given, int | float):
+        return "config.hint.quote"
+    if kind in _PLAIN and isinstance(given, str) and not isinstance(plain(given), str | None):
+        return "config.hint.unquote"
+    return ""
 
 
 def near(word: str, known: Iterable[str]) -> str:

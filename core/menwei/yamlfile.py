@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from menwei.problems import HIDDEN, Path, Place, Problem, dotted, printable
+from menwei.yamlsyntax import mistake
 
 LARGEST = 4_000_000
 """Bytes. A village of a thousand doors is a tenth of it; more is a wrong file, and parsing it would stall the start."""
@@ -166,9 +167,9 @@ class _Reader:
                 "config.syntax", Place(self.document.file, line, column), (), detail=printable(error.reason)
             )
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            detail = ", ".join(part for part in (error.context, error.problem) if part)
-            self._add("config.syntax", self._place(mark), (), detail=printable(detail))
+            found = mistake(text, error)
+            place = Place(self.document.file, found.line, found.column)
+            self._add(found.key, place, (), **found.values)
         except (
             yaml.YAMLError,
             ValueError,

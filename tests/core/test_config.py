@@ -275,7 +275,7 @@ def changed(old: str, new: str) -> str:
         (SMALL + "journal: {passages: forever}\n", "journal.passages", "config.duration"),
         (SMALL + "sites: {}\n", "sites", "config.unknown_key"),
         ("- a\n", "", "config.expected_section"),
-        ("doors: {a: {lock: x/1", "", "config.syntax"),
+        ("doors: {a: {lock: x/1", "", "config.syntax.bracket"),
     ],
 )  # fmt: skip
 def test_one_mistake_is_one_problem(folder: Path, text: str, path: str, key: str) -> None:
@@ -284,6 +284,20 @@ def test_one_mistake_is_one_problem(folder: Path, text: str, path: str, key: str
     assert found.config is None
     for language in messages.LANGUAGES:
         assert all(texts(found, language))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("web: {port: '8460'}\n", "config.hint.unquote"),
+        ("journal: {required: 'true'}\n", "config.hint.unquote"),
+        ("web: {port: 'eight'}\n", ""),
+        ("data: 5\n", "config.hint.quote"),
+    ],
+)
+def test_quotes_that_are_all_that_is_wrong_are_told(folder: Path, text: str, hint: str) -> None:
+    (problem,) = loaded(SMALL + text).problems
+    assert problem.hint == hint
 
 
 def test_an_access_point_stands_at_one_door_only_and_a_lock_too(folder: Path) -> None:

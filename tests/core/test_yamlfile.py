@@ -81,8 +81,17 @@ def test_a_duplicate_key_names_both_places() -> None:
         ("? [a, b]\n: 1\n", "config.bad_key", 1, 3),
         ("a: 1\n'': 2\n", "config.bad_key", 2, 1),
         ("a: 1\n---\nb: 2\n", "config.second_document", 2, 1),
-        ("a: [1\nb: 2\n", "config.syntax", 2, 2),
-        ("a: 1\n\tb: 2\n", "config.syntax", 2, 1),
+        ("a: [1\nb: 2\n", "config.syntax.bracket", 2, 2),
+        ("a: {b: 1\nc: 2\n", "config.syntax.bracket", 2, 2),
+        ("a: 1\n\tb: 2\n", "config.syntax.tab", 2, 1),
+        ("a:\n  b: x\n\tc: 2\n", "config.syntax.tab", 3, 1),
+        ('a: {b: "c}\nd: 1\n', "config.syntax.quote", 1, 8),
+        ("a: it's\nb: 'x\n", "config.syntax.quote", 2, 4),
+        ("a: 08:00 - night: 1\n", "config.syntax.colon", 1, 17),
+        ("site\nid: a\n", "config.syntax.colon", 2, 3),
+        ("a: @gate\n", "config.syntax.character", 1, 4),
+        ("a:\n  b: 1\n c: 2\n", "config.syntax.indent", 3, 2),
+        ("a: 1\ngate\nb\n", "config.syntax.no_colon", 2, 1),
         ("a: 1\nb: x\x01y\n", "config.syntax", 2, 5),
         ("a: " + "[" * 100_000, "config.too_deep", 1, 35),
         ("{a: " * 40, "config.too_deep", 1, 129),
@@ -92,6 +101,21 @@ def test_a_duplicate_key_names_both_places() -> None:
 def test_what_the_file_may_not_hold_is_told_at_its_place(text: str, key: str, line: int, column: int) -> None:
     problem = parse(text, "f").problems[0]
     assert (problem.key, problem.line, problem.column) == (key, line, column)
+
+
+@pytest.mark.parametrize(
+    ("text", "zh", "en"),
+    [
+        ("a:\n\tb: 1\n", "制表符", "indent with spaces"),
+        ("a: {b: 1\nc: 2\n", "1:4 处的 { 没有结束", "the { at 1:4 is not closed"),
+        ("a: @gate\n", "文字不能以 @ 开头", "no text begins with @"),
+    ],
+)
+@pytest.mark.usefixtures("loader")
+def test_a_mistake_in_yaml_is_told_in_words_that_say_what_to_do(text: str, zh: str, en: str) -> None:
+    problem = parse(text, "f").problems[0]
+    assert zh in problem.text("zh-CN")
+    assert en in problem.text("en")
 
 
 def test_all_problems_of_a_file_are_found_in_one_run() -> None:
