@@ -383,3 +383,15 @@ class Doors(dict[str, DoorRuntime]):
     def view(self, door: str) -> DoorView:
         """Raises `KeyError` for a door the site does not have."""
         return self[door].view()
+
+
+async def left_in(journal: Journal) -> tuple[dict[str, DoorMode], str]:
+    """At start: the modes in which the journal says the doors were left, and why nobody knows, "" when it could be read.
+    Whatever is wrong with it, the doors are served: they begin Locked then, and a person is told."""
+    try:
+        found = await journal.latest("DoorMode")
+        return {door: DoorMode(entry.data["mode"]) for door, entry in found.items()}, ""
+    except Exception as error:  # a damaged file fails in any way, also with values that no entry can have
+        why = f"{type(error).__name__}: {error}"
+        log.error("the journal cannot be read: doors begin Locked", why=why)
+        return {}, why

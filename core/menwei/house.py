@@ -31,7 +31,7 @@ from menwei.config import Loaded, Problem, build_site, load
 from menwei.context import Context, Repair
 from menwei.devices import Devices
 from menwei.discovery import Discovery
-from menwei.doors import DoorRuntime, Doors
+from menwei.doors import DoorRuntime, Doors, left_in
 from menwei.explain import Explanation, explain
 from menwei.granting import PluginSite, grants
 from menwei.journal import Entry, Journal, Position
@@ -49,18 +49,17 @@ from menwei.panel import Panel
 from menwei.pending import Pendings, PinTries, Repeats
 from menwei.people import SURE_FORMATS, People
 from menwei.plugin import Driver, Passage, Service
-from menwei.problems import Fault
 from menwei.queues import Queues
 from menwei.recognizers import Recognizers
+from menwei.reloading import against, compiled
 from menwei.repairs import collect
 from menwei.reports import Discovered
 from menwei.rights import Rights
-from menwei.schedules import Schedules
 from menwei.settings import Settings
 from menwei.site import Site
 from menwei.store import Store
 from menwei.supervisor import Supervisor
-from menwei.upkeep import Upkeep, local_date
+from menwei.upkeep import Upkeep
 from menwei.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -163,8 +162,8 @@ class Menwei:
         self.clock = TrustedClock(self.journal.last_at, self._wall)
         self.rights = Rights(self.store, self.keys, now=self.clock.now)
         await self.rights.load()
-        if twice := self._stored_too(self.loaded):
-            raise ConfigRefused(twice)
+        if problems := against(self.loaded, self.rights.snapshot.stores, ()):
+            raise ConfigRefused(problems)
         self.rights.snapshot.set_config_profiles(list(self.site.profiles))
         self.people = People(self.store, self.rights, self.keys)
         self.accounts = Accounts(self.store, self.keys, now=self.clock.now)
@@ -183,7 +182,7 @@ class Menwei:
             self.site, self.rights.snapshot, self.keys, self.journal, self.clock, self.boards.learn
         )
         self.devices.merge = self.board_log.merge
-        self.schedules = self._compile(settings, self.site)
+        self.schedules = compiled(settings, self.site, self.clock.now())
         self.recognizers = Recognizers(self.journal, self.clock, self._show)
         self.line = self._line()
         self.recognizers.view = self.rights.snapshot
@@ -260,7 +259,8 @@ class Menwei:
     async def _assemble(self) -> None:
         """Join the site's doors, policies and devices; called at start and after an adoption. A door whose lock is the
         same goes on as it is, with its timers and alarms."""
-        left_in = await self._left_in()
+        modes, unknown = await left_in(self.journal)
+        self.modes_unknown = self.modes_unknown or unknown
         before = getattr(self, "doors", Doors())
         self.doors = Doors()
         for facts in self.site.doors.values():
@@ -272,8 +272,8 @@ class Menwei:
             door = DoorRuntime(
                 facts, self.devices, self.journal, self.clock, partial(self._taken), self._show
             )
-            if facts.id in left_in:
-                door.restore(left_in[facts.id])
+            if facts.id in modes:
+                door.restore(modes[facts.id])
             self.doors[facts.id] = door
         for old in before.values():
             if self.doors.get(old.facts.id) is not old:
@@ -294,19 +294,6 @@ class Menwei:
         )
         await self.supervisor.replace(self._making.supervised())
         await self.recognizers.replace(self._making.recognizers(), self.site.access_points)
-
-    async def _left_in(self) -> dict[str, DoorMode]:
-        """The modes in which the journal says the doors were left. Whatever is wrong with it, the doors are served:
-        they begin Locked then, and a person is told."""
-        try:
-            found = await self.journal.latest("DoorMode")
-            return {door: DoorMode(entry.data["mode"]) for door, entry in found.items()}
-        except (
-            Exception
-        ) as error:  # a damaged file can fail in any way, also with values that no entry can have
-            self.modes_unknown = f"{type(error).__name__}: {error}"
-            log.error("the journal cannot be read: doors begin Locked", why=self.modes_unknown)
-            return {}
 
     def _restart_queues(self) -> None:
         queues = Queues(self.line, self._overflow)
@@ -344,7 +331,7 @@ class Menwei:
         if loaded.config is None:
             raise ConfigRefused(loaded.problems)
         site = build_site(loaded.config)
-        schedules = self._compile(loaded.config, site)
+        schedules = compiled(loaded.config, site, self.clock.now())
         # Whatever may refuse stands above, so that no new site is left beside an old line.
         self.rights.snapshot.set_config_profiles(list(site.profiles))
         self.loaded, self.site = loaded, site
@@ -352,27 +339,14 @@ class Menwei:
         await self._assemble()
 
     def _read(self, path: Path, *, adopted: Path | None = None) -> Loaded:
-        """`config.load`, and what the store has against the config."""
+        """`config.load`, and what the running site has against the config."""
         loaded = load(path, adopted=adopted)
-        twice = self._stored_too(loaded)
-        return replace(loaded, config=None, problems=twice) if twice else loaded
-
-    def _stored_too(self, loaded: Loaded) -> tuple[Problem, ...]:
-        """Access profiles of the config whose names the store has given to others."""
-        names = loaded.config.profiles if loaded.config is not None else ()
-        return tuple(
-            loaded.problem(Fault(("profiles", name), "config.profile_stored"))
-            for name in names
-            if self.rights.snapshot.stores(name)
-        )
-
-    def _compile(self, settings: Settings, site: Site) -> Schedules:
-        specs = {name: section.spec() for name, section in settings.schedules.items()}
-        return Schedules.compile(specs, site.zone, local_date(self.clock.now(), site.zone))
+        problems = against(loaded, self.rights.snapshot.stores, self.plugins)
+        return replace(loaded, config=None, problems=problems) if problems else loaded
 
     def recompile_schedules(self) -> None:
         """Once a day, off the decision line: swapped in as a whole."""
-        self.schedules = self.line.times = self._compile(self.settings, self.site)
+        self.schedules = self.line.times = compiled(self.settings, self.site, self.clock.now())
 
     async def accept_clock(self) -> float:
         """Go by the machine's clock although it is behind, on a person's word; the caller audits. Returns by how many

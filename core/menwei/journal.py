@@ -43,8 +43,9 @@ from menwei.journal_file import (
 )
 from menwei.journal_pen import Draft, Flush, Pen, Stop, Work
 from menwei.journal_reader import JournalReader
+from menwei.journal_trouble import Trouble, TroubleKind
 from menwei.journal_upkeep import FORGET_CHUNK
-from menwei.journal_writer import Listener, Settled, Trouble, TroubleKind, Writer
+from menwei.journal_writer import Listener, Settled, Writer
 
 __all__ = [
     "START", "Break", "Entry", "Journal", "JournalClosed", "JournalError", "JournalForeign", "JournalFull", "JournalKeys",

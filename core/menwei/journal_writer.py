@@ -7,7 +7,6 @@ is reordered.
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import queue
 import sqlite3
@@ -15,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from menwei.chain import MAX_EPOCH, JournalKeys, Position
 from menwei.journal_file import JournalError, State
 from menwei.journal_pen import Draft, Flush, Item, Pen, Work
 from menwei.journal_place import Place
+from menwei.journal_trouble import Trouble, Troubled, TroubleKind
 
 log = logging.getLogger(__name__)
 
@@ -36,57 +35,6 @@ SIGN_EVERY = 30.0
 FIRST_RETRY = 0.05
 LAST_RETRY = 2.0
 """Seconds. The first try is soon because most trouble is another program's short lock; a full disk is asked gently."""
-
-
-class TroubleKind(StrEnum):
-    """Why nothing can be written now."""
-
-    DISK_FULL = "disk full"
-    IO_ERROR = "disk error"
-    BUSY = "locked by another program"
-    READ_ONLY = "read-only"
-    DAMAGED = "file damaged"
-    DIVERGED = "file replaced"
-    """Not the file that was written to: it was put back from a copy, exchanged or deleted."""
-    OTHER = "error"
-
-
-_TROUBLE_OF_CODE = {
-    sqlite3.SQLITE_FULL: TroubleKind.DISK_FULL,
-    sqlite3.SQLITE_IOERR: TroubleKind.IO_ERROR,
-    sqlite3.SQLITE_CANTOPEN: TroubleKind.IO_ERROR,
-    sqlite3.SQLITE_BUSY: TroubleKind.BUSY,
-    sqlite3.SQLITE_LOCKED: TroubleKind.BUSY,
-    sqlite3.SQLITE_READONLY: TroubleKind.READ_ONLY,
-    sqlite3.SQLITE_PERM: TroubleKind.READ_ONLY,
-    sqlite3.SQLITE_CORRUPT: TroubleKind.DAMAGED,
-    sqlite3.SQLITE_NOTADB: TroubleKind.DAMAGED,
-    sqlite3.SQLITE_CONSTRAINT: TroubleKind.DIVERGED,
-}
-
-
-class Diverged(Exception):
-    """The file does not end where this writer left it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Nothing can be written, since `since` (the machine's wall time)."""
-
-    kind: TroubleKind
-    since: float
-    detail: str
-
-    @classmethod
-    def of(cls, error: Exception, since: float) -> Trouble:
-        if isinstance(error, Diverged):
-            return cls(TroubleKind.DIVERGED, since, str(error))
-        if isinstance(error, OSError):
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            return cls(TroubleKind.DISK_FULL if full else TroubleKind.IO_ERROR, since, str(error))
-        code = getattr(error, "sqlite_errorcode", None)
-        kind = TroubleKind.OTHER if code is None else _TROUBLE_OF_CODE.get(code & 0xFF, TroubleKind.OTHER)
-        return cls(kind, since, str(error))
 
 
 @dataclass(slots=True)
@@ -244,7 +192,7 @@ class Writer:
         while True:
             try:
                 self._commit(drafts, moves)
-            except (sqlite3.Error, OSError, JournalError, Diverged) as error:
+            except (sqlite3.Error, OSError, JournalError, Troubled) as error:
                 self._fail(error)
                 if time.monotonic() >= self._deadline:
                     self._lose(drafts, flushes, works, error)
@@ -296,28 +244,34 @@ class Writer:
             self._signed = time.monotonic()
 
     def _require_log(self, connection: sqlite3.Connection) -> None:
-        """Raises `Diverged` when the write-ahead log's path leads to another file or to none. If it alone was taken away,
+        """Raises `Troubled` when the write-ahead log's path leads to another file or to none. If it alone was taken away,
         what stands in it is brought into the file first: then opening anew finds everything."""
         assert self._place is not None
         if self._place.log_stands():
             return
         if not self._place.untouched():
-            raise Diverged(f"{self._path} was deleted or replaced while it was being written")
+            raise self._replaced()
         (reading, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._require_file()
         if reading:
-            busy = sqlite3.OperationalError(
-                f"{self._path}-wal was taken away; waiting for readers to save it"
+            raise Troubled(
+                TroubleKind.BUSY, f"{self._path}-wal was taken away; waiting for readers to save it"
             )
-            busy.sqlite_errorcode = sqlite3.SQLITE_BUSY
-            raise busy
-        raise Diverged(f"{self._path}-wal was taken away while it was being written; what it held is saved")
+        raise Troubled(
+            TroubleKind.DIVERGED,
+            f"{self._path}-wal was taken away while it was being written; what it held is saved",
+        )
 
     def _require_file(self) -> None:
-        """Raises `Diverged` when what was just written went into a file that the path does not lead to."""
+        """Raises `Troubled` when what was just written went into a file that the path does not lead to."""
         assert self._place is not None
         if not self._place.file_stands():
-            raise Diverged(f"{self._path} was deleted or replaced while it was being written")
+            raise self._replaced()
+
+    def _replaced(self) -> Troubled:
+        return Troubled(
+            TroubleKind.DIVERGED, f"{self._path} was deleted or replaced while it was being written"
+        )
 
     def _sign(self, pen: Pen) -> None:
         try:
@@ -380,8 +334,9 @@ class Writer:
                 return drafts
         if (found.position, found.chain) != (self._state.position, self._state.chain):
             connection.close()
-            raise Diverged(
-                f"{self._path} ends at {found.position}, and this program wrote up to {self._state.position}"
+            raise Troubled(
+                TroubleKind.DIVERGED,
+                f"{self._path} ends at {found.position}, and this program wrote up to {self._state.position}",
             )
         self._connection = connection
         return None

@@ -109,3 +109,14 @@ async def test_a_site_whose_config_and_store_have_a_profile_of_one_name_says_whe
     with pytest.raises(ConfigRefused) as refused:
         await Menwei.open(house.path)
     assert f"{house.path}:10:3: profiles.night: " in str(refused.value)
+
+
+async def test_a_plugin_that_runs_and_is_no_longer_named_is_told_before_a_device_is_taken_in(
+    house: Menwei,
+) -> None:
+    edit(house, "plugins: {gatekit: }", "plugins: {console: }")
+    with pytest.raises(AdoptionError) as refused:
+        await house.adopt("board-7", "cellar", [NewDoor("cellar", "自行车库")])
+    assert f"{house.path}:3:1: plugins: the plugin gatekit still runs" in refused.value.text("en")
+    assert not house.path.with_name("adopted.yaml").exists()
+    assert set(house.doors) == {"gate"}
