@@ -1,11 +1,13 @@
 """Signing in: slow for guessers, unlocked only by a password, over when it is over."""
+# ruff: noqa: F811  fixtures are imported by their names
 
 import asyncio
 
 import argon2
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 
+from accounts_office import CHEAP, HERE, HOUR, PASSWORD, THERE, Office, Time, office, rows  # noqa: F401
 from menwei import routes, schema
 from menwei.accounts import (
     AccountExists,
@@ -19,47 +21,7 @@ from menwei.accounts import (
     UnknownAccount,
 )
 from menwei.keys import KeyMismatch, Keys, WrapCost, seal_for_manager
-from rights_support import KEYS, opened
-
-CHEAP = WrapCost(time=1, memory=8, lanes=1)
-PASSWORD = "correct horse battery"
-HERE, THERE = "10.0.0.1", "10.0.0.2"
-HOUR = 3600.0
-
-
-class Time:
-    """One clock for both kinds of time; tests turn it."""
-
-    at = 1_000_000.0
-
-    def __call__(self):
-        return self.at
-
-
-class Office:
-    def __init__(self, store, time):
-        self.store = store
-        self.time = time
-        self.restart()
-
-    def restart(self, cost=CHEAP):
-        self.accounts = Accounts(self.store, KEYS, now=self.time, monotonic=self.time, cost=cost)
-
-    async def admin(self):
-        return await self.accounts.login("admin", self.password, HERE)
-
-
-@pytest.fixture
-async def office(tmp_path):
-    async with opened(tmp_path) as house:
-        made = Office(house.store, Time())
-        made.password = await made.accounts.create_first()
-        yield made
-
-
-async def rows(office, table):
-    async with office.store.read() as connection:
-        return (await connection.execute(select(table))).all()
+from rights_support import opened
 
 
 async def test_the_first_start_makes_one_committee_account_and_tells_its_password_once(office):
@@ -436,63 +398,6 @@ def test_an_account_can_have_every_role_but_the_operators():
 async def test_accounts_of_another_machine_key_are_refused(office):
     with pytest.raises(KeyMismatch):
         await Accounts(office.store, Keys(bytes(32)), cost=CHEAP).create_first()
-
-
-# --------------------------------------------------------------------------------------------------- programs' tokens
-
-
-async def test_a_token_has_its_role_and_scope_until_it_expires(office):
-    made, secret = await office.accounts.tokens.create(
-        "home", "guard", scope={"doors.read"}, expires=office.time.at + 60
-    )
-    assert secret.startswith("mw_")
-    assert await office.accounts.token(secret) == made
-    assert (made.role, made.scope, made.actor.kind) == ("guard", {"doors.read"}, "token")
-    office.time.at += 60
-    assert await office.accounts.token(secret) is None
-
-
-async def test_a_revoked_token_is_worthless_at_once(office):
-    made, secret = await office.accounts.tokens.create("home", "guard")
-    assert await office.accounts.tokens.revoke(made.id)
-    assert not await office.accounts.tokens.revoke(made.id)
-    assert await office.accounts.token(secret) is None
-
-
-async def test_the_tokens_that_an_account_made_end_with_it_and_no_others(office):
-    chair = await office.accounts.create("chair", Role.GUARD, PASSWORD)
-    tokens = office.accounts.tokens
-    theirs = [await tokens.create(name, "guard", made_by=chair.id) for name in ("wall", "printer")]
-    admin = (await office.admin()).account.id
-    others = [await tokens.create("home", "guard", made_by=admin), await tokens.create("backup", "guard")]
-    _, revoked = await office.accounts.set_disabled(chair.id, True)
-    assert set(revoked) == {made for made, _ in theirs}  # made in the same moment: in no order
-    assert set(await tokens.all()) == {made for made, _ in others}
-    assert [await tokens.find(secret) for _, secret in theirs] == [None, None]
-    assert (await office.accounts.set_disabled(chair.id, False))[1] == []
-    assert [await tokens.find(secret) for _, secret in theirs] == [None, None]
-
-
-async def test_the_tokens_of_a_removed_account_are_worthless(office):
-    chair = await office.accounts.create("chair", Role.GUARD, PASSWORD)
-    _, secret = await office.accounts.tokens.create("wall", "guard", made_by=chair.id)
-    await office.accounts.remove(chair.id)
-    assert await office.accounts.token(secret) is None
-
-
-async def test_who_was_disabled_meanwhile_makes_no_token(office):
-    chair = await office.accounts.create("chair", Role.GUARD, PASSWORD)
-    await office.accounts.set_disabled(chair.id, True)
-    with pytest.raises(UnknownAccount):
-        await office.accounts.tokens.create("wall", "guard", made_by=chair.id)
-    assert await office.accounts.tokens.all() == []
-
-
-async def test_a_sessions_cookie_is_no_token_and_a_token_no_session(office):
-    session = await office.admin()
-    _, secret = await office.accounts.tokens.create("home", "guard")
-    assert await office.accounts.token(session.token) is None
-    assert await office.accounts.session(secret) is None
 
 
 async def test_a_session_from_a_time_that_was_taken_back_ends_with_it(office):
